@@ -1,0 +1,1 @@
+"""Pictures to calibrate on, ranges, and where quantisation goes."""

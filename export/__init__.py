@@ -1,0 +1,1 @@
+"""Checkpoint to portable ONNX to plugin and reuse forms."""

@@ -1,0 +1,179 @@
+"""Writes models: a folder of graphs over one `weights.safetensors`, or one self-contained file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tosa_edge
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.export.plugin_form import to_plugin_form
+from tosa_edge.export.share_weights import share_weights
+from tosa_edge.export.trace import trace
+from tosa_edge.info import GraphInfo
+from tosa_edge.model import WEIGHTS
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.tosa import Pattern, grouped
+from tosa_edge.nn.weights import load_depth_net, save_depth_net
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMS = ("portable", "plugin", "reuse")
+PRECISIONS = ("fp32", "fp16")
+GROUPS = (1, 3)
+
+
+def standard_patterns(layers: int, keep: float, query_stride: int, selector: str) -> dict[str, Pattern]:
+    """The variants of a model folder by name."""
+    patterns = {"dense": Pattern()}
+    for group in GROUPS:
+        patterns[f"g{group}"] = Pattern(grouped(layers, group), keep, query_stride, selector)
+    return patterns
+
+
+def export_graph(
+    checkpoint: Path,
+    pattern: Pattern,
+    *,
+    size: tuple[int, int] | None = None,
+    batch: int = 1,
+    form: str = "portable",
+    precision: str = "fp32",
+    embed: bool = True,
+) -> onnx.ModelProto:
+    """One graph of a checkpoint; its weights inside, or (embed=False) in the checkpoint file itself."""
+    check_options(pattern, batch=batch, form=form, precision=precision)
+    net = load_depth_net(checkpoint, size, pattern)
+    if precision == "fp16":
+        net.half()
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    model = trace(net, batch=batch, reuse=form == "reuse", weights_sha256=digest)
+    share_weights(model, checkpoint, embed=embed)
+    return to_plugin_form(model) if form == "plugin" else model
+
+
+def export_file(checkpoint: Path, out: Path, pattern: Pattern, **options: object) -> GraphInfo:
+    """One self-contained `.onnx`, for other people's tools."""
+    model = export_graph(checkpoint, pattern, **options)  # type: ignore[arg-type]
+    _check(model)
+    write_whole(out, lambda part: part.write_bytes(model.SerializeToString()))
+    return info_of(model)
+
+
+def export_folder(
+    checkpoint: Path,
+    out: Path,
+    patterns: dict[str, Pattern],
+    *,
+    forms: tuple[str, ...] = ("portable", "reuse"),
+    precisions: tuple[str, ...] = ("fp32",),
+    size: tuple[int, int] | None = None,
+    batch: int = 1,
+    progress: Callable[[str], None] = lambda name: None,
+) -> list[GraphInfo]:
+    """A model folder: `weights.safetensors`, `model.json`, and a graph for each pattern, form and precision.
+
+    Everything is made beside `out` and moved there when it is whole.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        made = Path(scratch) / out.name
+        made.mkdir()
+        weights = made / WEIGHTS
+        net = load_depth_net(checkpoint, size)
+        net.config = replace(net.config, name=out.name)
+        save_depth_net(net, weights)
+        infos = {}
+        for name, pattern, form, precision in _variants(patterns, forms, precisions):
+            progress(name)
+            model = export_graph(weights, pattern, batch=batch, form=form, precision=precision, embed=False)
+            (made / f"{name}.onnx").write_bytes(model.SerializeToString())
+            infos[name] = info_of(model)
+        (made / "model.json").write_text(_model_json(net, infos, weights))
+        _replace_folder(made, out)
+    return list(infos.values())
+
+
+def _variants(
+    patterns: dict[str, Pattern], forms: tuple[str, ...], precisions: tuple[str, ...]
+) -> list[tuple[str, Pattern, str, str]]:
+    """Every graph of a folder with its name: `(dense|g1|g3)[.reuse][.fp16]`."""
+    return [
+        (name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16"), pattern, form, precision)
+        for name, pattern in patterns.items()
+        for form in forms
+        for precision in precisions
+        if pattern.layers or form != "reuse"
+    ]
+
+
+def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) -> None:
+    """Refuses, in words, what cannot be exported."""
+    for value, known, flag in ((form, FORMS, "--form"), (precision, PRECISIONS, "--precision")):
+        if value not in known:
+            raise TosaEdgeError(f"{flag} {value} is not known", f"Choose one of: {', '.join(known)}.")
+    if not 0 < pattern.keep <= 1:
+        raise TosaEdgeError(f"--keep {pattern.keep:g} is not a share of the tokens", "Choose more than 0 and at most 1.")
+    if pattern.query_stride < 1:
+        raise TosaEdgeError(f"--query-stride {pattern.query_stride} is not possible", "Choose 1 (every row) or more.")
+    if batch < 1:
+        raise TosaEdgeError(f"--batch {batch} is not possible", "Choose 1 or more.")
+    if pattern.selector not in ("learned", "previous"):
+        raise TosaEdgeError(f"--selector {pattern.selector} is not known", "Choose learned or previous.")
+    if form != "portable" and not pattern.layers:
+        raise TosaEdgeError(f"a dense model has no {form} form: it selects nothing", "Leave out --dense, or --form.")
+
+
+def info_of(model: onnx.ModelProto) -> GraphInfo:
+    from tosa_edge.info import KEY
+
+    return GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes under a temporary name and renames: nobody ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check(model: onnx.ModelProto) -> None:
+    import onnx
+
+    onnx.checker.check_model(model, full_check=True)
+
+
+def _model_json(net: DepthNet, infos: dict[str, GraphInfo], weights: Path) -> str:
+    return json.dumps(
+        {
+            **json.loads(net.config.to_json()),
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "version": tosa_edge.__version__,
+            "graphs": {name: asdict(info) for name, info in infos.items()},
+        },
+        indent=1,
+    )
+
+
+def _replace_folder(made: Path, out: Path) -> None:
+    """Moves a finished folder into place; an older one goes only when the new one is there."""
+    if not out.exists():
+        made.rename(out)
+        return
+    if out.is_file() or not ((out / WEIGHTS).exists() or not any(out.iterdir())):
+        raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
+    old = made.with_name("old")
+    out.rename(old)
+    made.rename(out)
+    shutil.rmtree(old)

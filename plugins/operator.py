@@ -1,0 +1,53 @@
+"""What one operator of the `tosa` domain is: names, shapes, and a body of standard ONNX operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+DOMAIN = "tosa"
+VERSION = 1
+OPSET = 18
+
+# The plugin's namespace differs from the ONNX domain on purpose: parsers from TensorRT 10.10 on try the
+# domain as a namespace, and must not find the plugin when the portable form is being built.
+PLUGIN_NAMESPACE = "tosa_edge"
+PLUGIN_VERSION = "1"
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator.
+
+    Args:
+        name: the ONNX op type.
+        inputs, outputs: their names in order.
+        attributes: name to Python type; all are required.
+        shapes: the shape rule, from the input shapes to the output shapes.
+        float32_outputs: outputs that are float32 whatever the inputs are; the others follow the first input.
+        body: the operator in standard operators, in ONNX's text syntax, for hosts that know no `tosa`.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, type]
+    shapes: Callable[..., tuple[Shape, ...]]
+    body: str
+    float32_outputs: tuple[str, ...] = ()
+
+    @cached_property
+    def function(self) -> onnx.FunctionProto:
+        import onnx.parser
+
+        header = f'<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">\n'
+        attributes = f"<{', '.join(self.attributes)}> " if self.attributes else ""
+        signature = f"{self.name} {attributes}({', '.join(self.inputs)}) => ({', '.join(self.outputs)})"
+        return onnx.parser.parse_function(f"{header}{signature} {{\n{self.body}\n}}")

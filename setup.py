@@ -1,0 +1,54 @@
+"""Packaging. `export/`, `calibration/` and `plugins/` stand at the top of the tree and import as
+`tosa_edge.export`, `tosa_edge.calibration` and `tosa_edge.plugins`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tosa_edge/__init__.py").read_text()).group(1)
+MAPPED = ["export", "calibration", "plugins"]
+
+# JetPack brings its own OpenCV (with GStreamer); a wheel from pip would shadow it there.
+CORE = [
+    "numpy>=1.26",
+    "onnxruntime>=1.20",
+    "onnx>=1.17",
+    "typer>=0.12",
+    "rich>=13",
+    "opencv-python-headless>=4.8; platform_machine != 'aarch64'",
+]
+EXPORT = ["torch==2.13.0", "onnxscript>=0.5", "safetensors>=0.4", "onnx-graphsurgeon>=0.5"]
+TRAIN = EXPORT + ["embreex>=2.17; platform_machine == 'x86_64'"]
+TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.49.24", "onnx-graphsurgeon>=0.5"]
+RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.49.24"]
+DEV = TRAIN + ["pytest>=8", "hypothesis>=6.100", "ruff>=0.8", "mypy>=1.13", "polygraphy>=0.49.24"]
+
+packages = find_packages(include=["tosa_edge", "tosa_edge.*"])
+for name in MAPPED:
+    packages += [f"tosa_edge.{name}"] + [f"tosa_edge.{name}.{sub}" for sub in find_packages(name)]
+
+setup(
+    name="tosa-edge",
+    version=VERSION,
+    description="Token Selective Attention for real-time depth on Jetson, desktop GPUs and CPUs",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=packages,
+    package_dir={f"tosa_edge.{name}": name for name in MAPPED},
+    package_data={"tosa_edge": ["assets/**/*", "py.typed"]},
+    install_requires=CORE,
+    extras_require={
+        "export": EXPORT,
+        "train": TRAIN,
+        "tensorrt": TENSORRT,
+        "rtx": RTX,
+        "pycuda": ["pycuda"],
+        "viewer": ["rerun-sdk"],
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},
+)

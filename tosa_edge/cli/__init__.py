@@ -1,0 +1,28 @@
+"""`tosa-edge VERB`: one file per verb, each thin: parse, call, print.
+
+The verbs' modules import nothing heavy at their top: the help must come at once.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from tosa_edge.cli import bench, demo, doctor, evaluate, export, inspect, run
+from tosa_edge.cli.common import friendly
+
+VERBS = (demo, run, export, evaluate, bench, inspect, doctor)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def root() -> None:
+    """Make a vision transformer attend only to the tokens that matter, and run it in real time."""
+
+
+for _verb in VERBS:
+    app.command(_verb.__name__.rpartition(".")[2])(friendly(_verb.main))
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,93 @@
+"""`tosa-edge export`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+
+
+def main(
+    checkpoint: Annotated[str, typer.Argument(metavar="CKPT", help="A .safetensors file, or a bundled model's name.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx: one graph. FOLDER: all variants over one weights file.")],
+    size: Annotated[str, typer.Option(help="Height x width of the pictures, as in 252x336.")] = "",
+    batch: Annotated[int, typer.Option(help="Pictures per run, fixed in the graph.")] = 1,
+    dense: Annotated[bool, typer.Option("--dense", help="No selective layers.")] = False,
+    keep: Annotated[float, typer.Option(help="Share of the tokens that selective layers see.")] = 0.5,
+    query_stride: Annotated[int, typer.Option(help="Score every s-th query row; 1 is the paper's selector.")] = 8,
+    group: Annotated[int, typer.Option(help="Selective layers served by one selection; 1 is the paper's pairing.")] = 1,
+    selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
+    form: Annotated[str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")] = "portable",
+    precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
+    as_json: JsonFlag = False,
+) -> None:
+    """A checkpoint to ONNX, dense or token-selective: one file, or a model folder."""
+    path = find_checkpoint(checkpoint)
+    wanted = parse_size(size)
+    try:
+        from tosa_edge.export.folder import check_options, export_file, export_folder, standard_patterns
+        from tosa_edge.nn.tosa import Pattern, grouped
+        from tosa_edge.nn.weights import read_checkpoint
+    except ImportError as error:
+        raise MachineLacks(
+            f"exporting needs the package {error.name}", "Install it: pip install 'tosa-edge[export]'."
+        ) from None
+
+    _, config = read_checkpoint(path)
+    layers = config.layers if config else 12
+    if group < 1 or group >= layers:
+        raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
+    pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector)
+    check_options(pattern, batch=batch, form=form, precision=precision)
+    options = {"size": wanted, "batch": batch}
+    if out.suffix == ".onnx":
+        with console.status(f"tracing {out.name}"):
+            info = export_file(path, out, pattern, form=form, precision=precision, **options)
+        infos = [info]
+    else:
+        if form == "plugin":
+            raise TosaEdgeError("a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx.")
+        patterns = {"dense": pattern} if dense else standard_patterns(layers, keep, query_stride, selector)
+        with console.status("tracing") as status:
+            infos = export_folder(
+                path,
+                out,
+                patterns,
+                precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
+                progress=lambda name: status.update(f"tracing {name}"),
+                **options,
+            )
+        info = next((i for i in infos if i.group == group and i.form == form), infos[0])
+    for i in infos:
+        what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {len(i.selections)} selections"
+        console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
+    console.print(f"wrote [bold]{out}[/]   next: tosa-edge inspect {out}")
+    result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
+    emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
+
+
+def find_checkpoint(spec: str) -> Path:
+    """A bundled model's weights, or a path."""
+    from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
+
+    for path in (Path(spec), Path(spec) / WEIGHTS, ASSETS / spec / WEIGHTS):
+        if path.is_file():
+            return path
+    raise TosaEdgeError(
+        f"there is no checkpoint {spec!r}",
+        f"Give a .safetensors file, a model folder, or one of: {', '.join(bundled_models())}.",
+    )
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """`252x336` to (252, 336); nothing to None."""
+    if not text:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise TosaEdgeError(f"--size {text} is not HEIGHTxWIDTH", "Write it like 252x336.")
+    return int(height), int(width)

@@ -1,0 +1,29 @@
+"""The errors a user is meant to read: one sentence that says what, one that says what to do."""
+
+
+class TosaEdgeError(Exception):
+    """Bad input or usage.
+
+    Args:
+        what: one line, what is wrong.
+        remedy: one line, what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}\n{remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+class CheckFailed(TosaEdgeError):
+    """A check that was asked for has failed."""
+
+    exit_code = 1
+
+
+class MachineLacks(TosaEdgeError):
+    """This machine lacks what was asked for: a GPU, TensorRT, a package."""
+
+    exit_code = 3

@@ -1,0 +1,79 @@
+"""What a graph says about itself: the JSON under `metadata_props["tosa"]`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+KEY = "tosa"
+OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
+
+
+@dataclass(frozen=True)
+class GraphInfo:
+    """One graph of a model.
+
+    `selections` names the layer after which each selection is made; `kept` is the K of each of them,
+    counted in patches (a class token always attends and is not counted). A dense graph has neither.
+    """
+
+    name: str
+    height: int
+    width: int
+    patch: int
+    output: str
+    weights_sha256: str
+    version: str
+    batch: int = 1
+    precision: str = "fp32"
+    form: str = "portable"
+    selective_layers: tuple[int, ...] = ()
+    selections: tuple[int, ...] = ()
+    keep: float = 1.0
+    kept: int = 0
+    query_stride: int = 1
+    group: int = 0
+    selector: str = ""
+
+    @property
+    def tokens(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across."""
+        return self.height // self.patch, self.width // self.patch
+
+    @property
+    def dense(self) -> bool:
+        return not self.selective_layers
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> GraphInfo:
+        """Raises ValueError when the text is not a description of a graph."""
+        raw = json.loads(text)
+        if not isinstance(raw, dict):
+            raise ValueError("not a JSON object")
+        known = {f.name for f in fields(cls)}
+        try:
+            info = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known})
+            info.check()
+        except (TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+        return info
+
+    def check(self) -> None:
+        """Raises ValueError on a description that cannot be true."""
+        for field in ("height", "width", "patch", "batch"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{field} is {value!r}, not a positive whole number")
+        if self.height % self.patch or self.width % self.patch:
+            raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
+        if self.output not in OUTPUT_KINDS:
+            raise ValueError(f"output is {self.output!r}, not one of {', '.join(OUTPUT_KINDS)}")
+        if not self.dense and not 1 <= self.kept <= self.tokens:
+            raise ValueError(f"kept is {self.kept!r} of {self.tokens} tokens")

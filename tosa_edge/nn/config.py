@@ -1,0 +1,57 @@
+"""What has to be known to build a model before its weights can be loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+
+from tosa_edge.errors import TosaEdgeError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a depth model. `head_layers` are the four encoder layers that the depth head reads."""
+
+    name: str = "model"
+    height: int = 252
+    width: int = 336
+    patch: int = 14
+    dim: int = 384
+    layers: int = 12
+    heads: int = 6
+    mlp_ratio: float = 4.0
+    registers: int = 0
+    head_layers: tuple[int, ...] = (0, 3, 7, 11)
+    head_dim: int = 64
+    output: str = "relative_inverse_depth"
+
+    def __post_init__(self) -> None:
+        for side, name in ((self.height, "height"), (self.width, "width")):
+            if side < self.patch or side % self.patch:
+                near = max(self.patch, round(side / self.patch) * self.patch)
+                raise TosaEdgeError(
+                    f"{name} {side} is not a multiple of the patch {self.patch}",
+                    f"Choose a multiple of {self.patch}; the nearest is {near}.",
+                )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across."""
+        return self.height // self.patch, self.width // self.patch
+
+    @property
+    def tokens(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    def at(self, height: int, width: int) -> ModelConfig:
+        """The same model for pictures of another size."""
+        return replace(self, height=height, width=width)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        raw = json.loads(text)
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known})

@@ -1,0 +1,57 @@
+"""The whole model: a camera's picture in, depth and the kept patches out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.encoder import Encoder
+from tosa_edge.nn.head import DepthHead
+from tosa_edge.nn.tosa import Pattern
+
+# ImageNet's statistics, which every DINOv2 encoder was trained with.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+class DepthNet(nn.Module):
+    """Dense or token-selective: `pattern` may be changed at any time, the weights are the same.
+
+    Example:
+        >>> net = DepthNet(ModelConfig(), Pattern(grouped(12, 1), keep=0.5, query_stride=8))
+        >>> depth, kept = net(image)    # image: uint8 [B, H, W, 3] -> [B, H, W], int32 [B, G, K]
+    """
+
+    def __init__(self, config: ModelConfig, pattern: Pattern | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.pattern = pattern or Pattern()
+        self.encoder = Encoder(config)
+        self.head = DepthHead(config)
+        self.register_buffer("mean", _per_channel(MEAN), persistent=False)
+        self.register_buffer("std", _per_channel(STD), persistent=False)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> [B, 3, H, W] in the precision of the weights."""
+        # Channels first, then arithmetic: a broadcast along the last axis costs five times as much.
+        pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return pixels.to(self.encoder.cls_token.dtype)
+
+    def forward(self, image: Tensor, kept: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Depth float32 [B, H, W], and the kept patches [B, G, K] unless dense."""
+        pixels = self.normalise(image)
+        features, selections = self.encoder(pixels, self.pattern, kept)
+        depth = self.head(features, pixels)
+        return depth if selections is None else (depth, selections)
+
+    def half(self) -> DepthNet:
+        """Half precision, but for the constants of the normalisation."""
+        super().half()
+        self.mean, self.std = _per_channel(MEAN), _per_channel(STD)
+        return self
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    """Statistics of 0..1 pictures as [3, 1, 1] for 0..255 ones."""
+    return 255 * torch.tensor(values).view(3, 1, 1)

@@ -1,0 +1,177 @@
+"""A vision transformer whose layers may be token-selective; parameters under DINOv2's public names."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.tosa import (
+    EPSILON,
+    Pattern,
+    attention,
+    gather_tokens,
+    layer_norm,
+    learned_importance,
+    previous_importance,
+    scatter_tokens,
+    select_patches,
+    selective_attention,
+    with_prefix,
+)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Statistics in float32, whatever the model's precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, self.weight, self.bias)
+
+
+class LayerScale(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class Attention(nn.Module):
+    """Only the projections: what happens between them differs between standard and selective layers."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+
+class Mlp(nn.Module):
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(gelu(self.fc1(x)))
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Exact GELU. Opset 18 has no such operator, and hosts recognise it only when it is spelt like this."""
+    if not torch.compiler.is_exporting():
+        return F.gelu(x)
+    return x * (1 + torch.erf(x / 2**0.5)) * 0.5
+
+
+class Block(nn.Module):
+    """One transformer layer."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm(dim, eps=EPSILON)
+        self.attn = Attention(dim, num_heads)
+        self.ls1 = LayerScale(dim)
+        self.norm2 = LayerNorm(dim, eps=EPSILON)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.ls2 = LayerScale(dim)
+
+    def standard(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, T, D] -> x [B, T, D] and qkv [B, T, 3D], from which the next tokens are chosen."""
+        qkv = self.attn.qkv(self.norm1(x))
+        mixed = attention(qkv, self.attn.num_heads, self.attn.scale)
+        x = x + self.ls1(self.attn.proj(mixed))
+        return x + self.ls2(self.mlp(self.norm2(x))), qkv
+
+
+class Selector(nn.Module):
+    """Two pointwise convolutions across heads; starts as the identity, which is selector `previous`."""
+
+    def __init__(self, num_heads: int) -> None:
+        super().__init__()
+        eye = torch.eye(num_heads)
+        self.w1 = nn.Parameter(torch.cat((eye, -eye)))
+        self.b1 = nn.Parameter(torch.zeros(2 * num_heads))
+        self.w2 = nn.Parameter(torch.cat((eye, -eye), dim=1))
+
+
+def selective_run(x: Tensor, index: Tensor, blocks: list[Block]) -> Tensor:
+    """One run of selective layers: gather once, m layers on K tokens, scatter once. x [B, T, D] -> the same."""
+    first, last = blocks[0], blocks[-1]
+    rows, normed = gather_tokens(x, index, first.norm1.weight, first.norm1.bias, epsilon=EPSILON)
+    for block in blocks:
+        if block is not first:
+            normed = block.norm1(rows)
+        attn = block.attn
+        mixed = selective_attention(attn.qkv(normed), num_heads=attn.num_heads, scale=attn.scale)
+        rows = rows + block.ls1(attn.proj(mixed))
+        update = block.mlp(block.norm2(rows))
+        if block is not last:
+            rows = rows + block.ls2(update)
+    return scatter_tokens(x, index, rows, update, last.ls2.gamma)
+
+
+class Encoder(nn.Module):
+    """Pictures [B, 3, H, W] to the features of the layers the head reads, each [B, N, D]."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, dim)) if config.registers else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.tokens, dim))
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
+        self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp_ratio) for _ in range(config.layers))
+        self.norm = LayerNorm(dim, eps=EPSILON)
+        self.selectors = nn.ModuleDict({str(i): Selector(config.heads) for i in range(0, config.layers - 1)})
+
+    @property
+    def prefix(self) -> int:
+        return 1 + self.config.registers
+
+    def embed(self, image: Tensor) -> Tensor:
+        """[B, 3, H, W] -> tokens [B, P + N, D]."""
+        patches = self.patch_embed["proj"](image).flatten(2).transpose(1, 2) + self.pos_embed[:, 1:]
+        head = (self.cls_token + self.pos_embed[:, :1]).expand(image.shape[0], -1, -1)
+        if self.register_tokens is not None:
+            head = torch.cat((head, self.register_tokens.expand(image.shape[0], -1, -1)), dim=1)
+        return torch.cat((head, patches), dim=1)
+
+    def select(self, layer: int, qkv: Tensor, pattern: Pattern) -> Tensor:
+        """The patches that the run after this standard layer keeps: [B, T, 3D] -> [B, K] int32."""
+        attn = self.blocks[layer].attn
+        settings = {"num_heads": attn.num_heads, "query_stride": pattern.query_stride, "scale": attn.scale}
+        if pattern.selector == "learned":
+            s = self.selectors[str(layer)]
+            importance = learned_importance(qkv, s.w1, s.b1, s.w2, **settings)
+        else:
+            importance = previous_importance(qkv, **settings)
+        return select_patches(importance[:, self.prefix :], pattern.kept(self.config.tokens))
+
+    def forward(
+        self, image: Tensor, pattern: Pattern, kept: Tensor | None = None
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """Features of the head's layers, and the kept patches [B, G, K] (None when dense).
+
+        With `kept` given nothing is selected: those patches are used again. A head layer that lies inside
+        a run is read when the run has put its tokens back.
+        """
+        runs = {run.start: run for run in pattern.runs()}
+        wanted, features, selections = list(self.config.head_layers), [], []
+        x, qkv, layer = self.embed(image), None, 0
+        while layer < len(self.blocks):
+            if run := runs.get(layer):
+                patches = kept[:, len(selections)] if kept is not None else self.select(layer - 1, qkv, pattern)
+                selections.append(patches)
+                x = selective_run(x, with_prefix(patches, self.prefix), [self.blocks[i] for i in run])
+                layer = run.stop
+            else:
+                x, qkv = self.blocks[layer].standard(x)
+                layer += 1
+            while wanted and wanted[0] < layer:
+                features.append(self.norm(x)[:, self.prefix :])
+                wanted.pop(0)
+        return features, torch.stack(selections, dim=1) if selections else None

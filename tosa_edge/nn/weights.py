@@ -1,0 +1,137 @@
+"""Checkpoints in and out: ours, and official DINOv2 or Depth-Anything-style encoders by their key names."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.tosa import Pattern
+
+CONFIG_KEY = "tosa_edge"
+# Where other projects keep the encoder inside their checkpoints.
+ENCODER_PREFIXES = ("pretrained.", "backbone.", "teacher.backbone.", "module.", "model.", "encoder.")
+# DINOv2 scales by (new + 0.1) / old, a guard of its own against rounding; its weights expect it.
+INTERPOLATE_OFFSET = 0.1
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
+    """The tensors of a safetensors file, and its configuration when it is one of ours."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise TosaEdgeError(f"there is no checkpoint {path}", "Give a .safetensors file or a bundled model's name.")
+    if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
+        raise TosaEdgeError(
+            f"{path} is a pickle, and loading one can run any code",
+            "Convert it once where you trust it: safetensors.torch.save_file(torch.load(PATH, "
+            "weights_only=True), OUT).",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            text = (file.metadata() or {}).get(CONFIG_KEY)
+    except (SafetensorError, OSError) as error:
+        raise TosaEdgeError(f"{path} is not a complete safetensors file: {error}", "Download or save it again.") from error
+    try:
+        return tensors, ModelConfig.from_json(text) if text else None
+    except (TypeError, json.JSONDecodeError) as error:
+        raise TosaEdgeError(f"the configuration inside {path} is damaged: {error}", "Save it again.") from error
+
+
+def load_depth_net(path: str | Path, size: tuple[int, int] | None = None, pattern: Pattern | None = None) -> DepthNet:
+    """One of our checkpoints as a float32 model, at its own size or at another."""
+    tensors, config = read_checkpoint(path)
+    if config is None:
+        raise TosaEdgeError(
+            f"{path} holds an encoder without a depth head",
+            "Train a head on it first: python -m tosa_edge.training.fit --help.",
+        )
+    net = DepthNet(config.at(*size) if size else config, pattern)
+    tensors["encoder.pos_embed"] = resample_positions(
+        tensors["encoder.pos_embed"].float(), config.grid, net.config.grid
+    )
+    net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return net.eval()
+
+
+def load_encoder(net: DepthNet, tensors: dict[str, Tensor]) -> None:
+    """Puts an official encoder's weights into a model, whatever size either is meant for."""
+    tensors = strip_prefix(tensors)
+    pos_embed = tensors["pos_embed"].float()
+    side = math.isqrt(pos_embed.shape[1] - 1)
+    tensors["pos_embed"] = resample_positions(pos_embed, (side, side), net.config.grid)
+    known = net.encoder.state_dict()
+    missing = [name for name in known if name not in tensors and not name.startswith("selectors.")]
+    if missing:
+        raise TosaEdgeError(
+            f"the encoder lacks {len(missing)} tensors, {missing[0]} first",
+            "Give a checkpoint with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
+        )
+    net.encoder.load_state_dict({k: v.float() for k, v in tensors.items() if k in known}, strict=False)
+
+
+def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: str = "model") -> ModelConfig:
+    """The shape of an official encoder, read off its tensors. Heads are 64 wide in every DINOv2."""
+    tensors = strip_prefix(tensors)
+    try:
+        patch, dim = tensors["patch_embed.proj.weight"].shape[-1], tensors["cls_token"].shape[-1]
+        hidden = tensors["blocks.0.mlp.fc1.weight"].shape[0]
+    except KeyError as error:
+        raise TosaEdgeError(
+            f"the checkpoint has no {error.args[0]!r}",
+            "Give an encoder with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
+        ) from error
+    layers = 1 + max(int(key.split(".")[1]) for key in tensors if key.startswith("blocks."))
+    quarter = layers // 4
+    return ModelConfig(
+        name=name,
+        height=height,
+        width=width,
+        patch=patch,
+        dim=dim,
+        layers=layers,
+        heads=dim // 64,
+        mlp_ratio=hidden / dim,
+        registers=tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0,
+        head_layers=(0, quarter, 2 * quarter + 1, layers - 1),
+    )
+
+
+def strip_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's own tensors, under their bare names."""
+    for prefix in ENCODER_PREFIXES:
+        if f"{prefix}cls_token" in tensors:
+            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+    return dict(tensors)
+
+
+def resample_positions(pos_embed: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Position embedding [1, 1 + N, D] from one patch grid to another, as DINOv2 does (bicubic)."""
+    if old == new:
+        return pos_embed
+    grid = pos_embed[:, 1:].unflatten(1, old).permute(0, 3, 1, 2)
+    scale = [(n + INTERPOLATE_OFFSET) / o for n, o in zip(new, old, strict=True)]
+    grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", antialias=False)
+    if grid.shape[-2:] != new:
+        raise ValueError(f"resampled {old} to {tuple(grid.shape[-2:])}, not {new}")
+    return torch.cat((pos_embed[:, :1], grid.flatten(2).transpose(1, 2)), dim=1)
+
+
+def save_depth_net(net: DepthNet, path: str | Path) -> None:
+    """Half-precision safetensors with the configuration inside; the old file stays until the new is whole."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
+    part = Path(path).with_suffix(".part")
+    save_file(tensors, part, metadata={CONFIG_KEY: net.config.to_json()})
+    part.chmod(0o644)  # safetensors writes files nobody else may read
+    part.replace(path)

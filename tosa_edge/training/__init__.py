@@ -1,0 +1,1 @@
+"""Data sets, rendering, distillation and supervised training."""

@@ -1,0 +1,65 @@
+"""One set of weights for every graph: each step trains another pattern of skipping, dense included."""
+
+from __future__ import annotations
+
+from numpy.random import Generator
+from torch import Tensor
+
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.encoder import Encoder
+from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
+from tosa_edge.training.losses import attention_divergence
+
+STRIDES = (1, 8, 8, 8, 32)
+GROUPS = (1, 3)
+LEAST_KEEP = 0.3
+
+
+def draw_pattern(layers: int, rng: Generator, dense: float) -> Pattern:
+    """Dense with probability `dense`, else any group, query stride and keep."""
+    if rng.random() < dense:
+        return Pattern()
+    keep = 0.5 if rng.random() < 0.4 else float(rng.uniform(LEAST_KEEP, 1.0))
+    return Pattern(grouped(layers, int(rng.choice(GROUPS))), keep, int(rng.choice(STRIDES)))
+
+
+class SelectorLoss:
+    """Teaches every selector the next layer's attention, while a dense step runs.
+
+    It listens to the projections of all layers; nothing flows back from it into the encoder.
+
+    Example:
+        >>> with SelectorLoss(net, query_stride=8) as selectors:
+        ...     depth = net(image)
+        >>> loss = loss + selectors.loss()
+    """
+
+    def __init__(self, net: DepthNet, query_stride: int) -> None:
+        self.encoder: Encoder = net.encoder
+        self.query_stride = query_stride
+        self.projections: list[Tensor] = []
+
+    def __enter__(self) -> SelectorLoss:
+        self.hooks = [
+            block.attn.qkv.register_forward_hook(lambda _m, _i, out: self.projections.append(out.detach()))
+            for block in self.encoder.blocks
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def loss(self) -> Tensor:
+        """Mean divergence over the selectors that any group uses."""
+        layers = len(self.encoder.blocks)
+        used = sorted({i for group in GROUPS for i in Pattern(grouped(layers, group)).selections()})
+        losses = []
+        for layer in used:
+            attn, s = self.encoder.blocks[layer].attn, self.encoder.selectors[str(layer)]
+            now, then = (
+                score_map(q, num_heads=attn.num_heads, query_stride=self.query_stride, scale=attn.scale)
+                for q in self.projections[layer : layer + 2]
+            )
+            losses.append(attention_divergence(predicted_attention(now, s.w1, s.b1, s.w2), then.softmax(-1)))
+        return sum(losses) / len(losses)

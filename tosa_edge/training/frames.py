@@ -1,0 +1,100 @@
+"""Labelled frames for training: shards of pictures and depth, drawn in a seeded order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from tosa_edge.errors import TosaEdgeError
+
+
+class Shards:
+    """A folder of `shard-*.safetensors`: `image` uint8 [F, H, W, 3], `depth` uint16 [F, H, W] in mm.
+
+    A shard that cannot be read whole is named and left out, never trained on.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.frames: list[tuple[Path, int]] = []
+        self.refused: list[str] = []
+        for path in sorted(Path(folder).glob("shard-*.safetensors")):
+            try:
+                with safe_open(path, framework="np") as file:
+                    shape, depth = (file.get_slice(name).get_shape() for name in ("image", "depth"))
+            except (SafetensorError, OSError) as error:
+                self.refused.append(f"{path.name}: {error}")
+                continue
+            if shape[:3] != depth:
+                self.refused.append(f"{path.name}: pictures {shape} and depth {depth} do not match")
+                continue
+            self.frames += [(path, i) for i in range(shape[0])]
+        if not self.frames:
+            raise TosaEdgeError(
+                f"{folder} holds no readable shards",
+                "Render some: python -m tosa_edge.training.render --out FOLDER --frames 20000.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def batch(self, indices: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures uint8 [B, H, W, 3] and depth float32 [B, H, W] in metres."""
+        from safetensors import safe_open
+
+        images, depths = [], []
+        for i in indices:
+            path, row = self.frames[i]
+            with safe_open(path, framework="np") as file:
+                images.append(file.get_slice("image")[row])
+                depths.append(file.get_slice("depth")[row].astype(np.float32) / 1000)
+        return np.stack(images), np.stack(depths)
+
+
+def epochs(count: int, batch: int, seed: int, start: int = 0) -> Iterator[list[int]]:
+    """Endless batches of indices, each epoch in its own seeded order; `start` skips batches already seen."""
+    per_epoch = max(1, count // batch)
+    step = start
+    while True:
+        order = np.random.default_rng((seed, step // per_epoch)).permutation(count)
+        first = (step % per_epoch) * batch
+        yield order[first : first + batch].tolist()
+        step += 1
+
+
+def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One frame as another camera might have seen it: mirrored, zoomed, recoloured, blurred, noisy.
+
+    image uint8 [H, W, 3], depth float32 [H, W] -> the same shapes. A zoom scales no depth: the loss ignores
+    scale.
+    """
+    import cv2
+
+    height, width = depth.shape
+    if rng.random() < 0.5:
+        image, depth = image[:, ::-1], depth[:, ::-1]
+    zoom = rng.uniform(0.6, 1.0)
+    h, w = int(height * zoom), int(width * zoom * rng.uniform(0.9, 1.0))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    image, depth = image[top : top + h, left : left + w], depth[top : top + h, left : left + w]
+    image = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_LINEAR)
+    depth = cv2.resize(np.ascontiguousarray(depth), (width, height), interpolation=cv2.INTER_NEAREST)
+
+    picture = image.astype(np.float32) / 255
+    picture = picture ** rng.uniform(0.7, 1.4) * rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, 3)
+    grey = picture.mean(-1, keepdims=True)
+    picture = grey + (picture - grey) * (0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4))
+    picture = picture.mean() + (picture - picture.mean()) * rng.uniform(0.7, 1.3)
+    if rng.random() < 0.3:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.8))
+    if rng.random() < 0.5:
+        picture += rng.normal(0, rng.uniform(0, 0.05), picture.shape)
+    image = (picture.clip(0, 1) * 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        quality = int(rng.integers(30, 95))
+        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    return image, depth.astype(np.float32)

@@ -1,0 +1,91 @@
+"""The part of training that must survive a kill: float32 masters, moments, averages, the step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tosa_edge.nn.depth import DepthNet
+
+
+class Masters:
+    """AdamW on float32 copies of a bfloat16 model's weights, with an exponential moving average.
+
+    Eight bits of mantissa are enough to compute with but not to add small steps to.
+    """
+
+    def __init__(self, net: DepthNet, rates: dict[str, float], weight_decay: float, average: float) -> None:
+        self.net, self.average = net, average
+        self.names = [name for name, p in net.named_parameters() if rates[name] > 0]
+        self.weights = {name: p.detach().float().clone() for name, p in net.named_parameters()}
+        self.averages = {name: w.clone() for name, w in self.weights.items()}
+        for name, p in net.named_parameters():
+            p.requires_grad_(rates[name] > 0)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [self.weights[n]], "peak": rates[n], "weight_decay": weight_decay * (self.weights[n].ndim > 1)}
+                for n in self.names
+            ],
+            betas=(0.9, 0.99),
+            foreach=False,
+        )
+
+    def step(self, factor: float, step: int, clip: float = 1.0) -> float:
+        """One update at `factor` of the peak rates; returns the norm of the gradient."""
+        parameters = dict(self.net.named_parameters())
+        for name in self.names:
+            grad = parameters[name].grad
+            self.weights[name].grad = None if grad is None else grad.float()
+            parameters[name].grad = None
+        norm = torch.nn.utils.clip_grad_norm_([self.weights[n] for n in self.names], clip)
+        if norm.isfinite():
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            self.optimizer.step()
+        # The average of few steps must not remember the start.
+        decay = min(self.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name in self.names:
+                parameters[name].copy_(self.weights[name])
+                self.averages[name].lerp_(self.weights[name], 1 - decay)
+        return float(norm)
+
+    def averaged(self) -> DepthNet:
+        """The averaged weights as a float32 model of its own."""
+        net = DepthNet(self.net.config)
+        net.load_state_dict(self.averages, strict=True)
+        return net.eval()
+
+    def save(self, path: Path, step: int) -> None:
+        """Everything a restart needs, under a temporary name until it is whole."""
+        from safetensors.torch import save_file
+
+        tensors: dict[str, Tensor] = {"step": torch.tensor(step)}
+        tensors |= {f"weights/{n}": w.detach() for n, w in self.weights.items()}
+        tensors |= {f"averages/{n}": w for n, w in self.averages.items()}
+        for name, group in zip(self.names, self.optimizer.param_groups, strict=True):
+            for key, value in self.optimizer.state.get(group["params"][0], {}).items():
+                tensors[f"moments/{name}/{key}"] = torch.as_tensor(value)
+        part = path.with_suffix(".part")
+        save_file({k: v.contiguous() for k, v in tensors.items()}, part)
+        part.replace(path)
+
+    def restore(self, path: Path) -> int:
+        """Takes up a saved run; returns the step it had reached."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(path)
+        parameters = dict(self.net.named_parameters())
+        with torch.no_grad():
+            for name in self.weights:
+                self.weights[name].copy_(tensors[f"weights/{name}"])
+                self.averages[name].copy_(tensors[f"averages/{name}"])
+                parameters[name].copy_(self.weights[name])
+        for name in self.names:
+            prefix = f"moments/{name}/"
+            state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            if state:
+                self.optimizer.state[self.weights[name]] = state
+        return int(tensors["step"])
