@@ -1,0 +1,124 @@
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from tests.nets import TINY, random_image, tiny_net
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.weights import (
+    encoder_config,
+    load_depth_net,
+    load_encoder,
+    read_checkpoint,
+    resample_positions,
+    save_depth_net,
+)
+
+
+def official_encoder(registers=0, dim=128, layers=4, side=5):
+    """A state dict as DINOv2 publishes it, with random numbers."""
+    net = DepthNet(ModelConfig(height=14 * side, width=14 * side, dim=dim, layers=layers, heads=dim // 64, registers=registers, head_layers=(0, 1, 2, 3)))
+    tensors = {k: torch.randn_like(v) * 0.1 for k, v in net.encoder.state_dict().items() if "selectors" not in k}
+    return tensors | {"mask_token": torch.zeros(1, dim)}
+
+
+@pytest.mark.parametrize("prefix", ["", "pretrained.", "backbone.", "module."])
+@pytest.mark.parametrize("registers", [0, 4])
+def test_official_encoders_load_by_their_key_names(prefix, registers):
+    official = official_encoder(registers)
+    tensors = {prefix + k: v for k, v in official.items()} | {"depth_head.conv.weight": torch.zeros(1)}
+    config = encoder_config(tensors, 42, 70)
+    assert (config.dim, config.layers, config.heads, config.registers) == (128, 4, 2, registers)
+    net = DepthNet(config)
+    load_encoder(net, tensors)
+    state = net.encoder.state_dict()
+    for name, tensor in official.items():
+        if name not in ("pos_embed", "mask_token"):
+            assert torch.equal(state[name], tensor), name
+    assert net(random_image(2, config)).shape == (2, 42, 70)
+
+
+def test_an_encoder_that_lacks_a_tensor_is_refused_by_name():
+    tensors = official_encoder()
+    del tensors["blocks.2.mlp.fc1.bias"]
+    with pytest.raises(TosaEdgeError, match=r"blocks\.2\.mlp\.fc1\.bias"):
+        load_encoder(DepthNet(encoder_config(tensors, 42, 70)), tensors)
+
+
+@given(old=st.tuples(st.integers(2, 12), st.integers(2, 12)), new=st.tuples(st.integers(1, 40), st.integers(1, 40)))
+@settings(max_examples=60, deadline=None)
+def test_positions_resample_to_any_grid(old, new):
+    pos = torch.randn(1, 1 + old[0] * old[1], 4, generator=torch.Generator().manual_seed(0))
+    out = resample_positions(pos, old, new)
+    assert out.shape == (1, 1 + new[0] * new[1], 4)
+    assert torch.equal(out[:, 0], pos[:, 0])
+    assert out.isfinite().all()
+    if old == new:
+        assert torch.equal(out, pos)
+
+
+def test_positions_resample_as_dinov2_does():
+    pos = torch.randn(1, 1 + 37 * 37, 8, generator=torch.Generator().manual_seed(0))
+    grid = pos[:, 1:].reshape(1, 37, 37, 8).permute(0, 3, 1, 2)
+    expected = F.interpolate(grid, scale_factor=(18.1 / 37, 24.1 / 37), mode="bicubic")
+    out = resample_positions(pos, (37, 37), (18, 24))
+    assert torch.equal(out[:, 1:], expected.permute(0, 2, 3, 1).reshape(1, 432, 8))
+
+
+def test_a_model_comes_back_as_it_was_saved(tmp_path):
+    net = tiny_net().half().float()
+    save_depth_net(net, tmp_path / "w.safetensors")
+    again = load_depth_net(tmp_path / "w.safetensors")
+    assert again.config == net.config
+    assert torch.equal(again(random_image()), net(random_image()))
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_model_loads_at_another_size(tmp_path):
+    save_depth_net(tiny_net(), tmp_path / "w.safetensors")
+    net = load_depth_net(tmp_path / "w.safetensors", (98, 42))
+    assert net(random_image(1, TINY.at(98, 42))).shape == (1, 98, 42)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("no.safetensors", None, "there is no checkpoint"),
+        ("a.pth", b"\x80\x04", "pickle"),
+        ("empty.safetensors", b"", "not a complete"),
+        ("cut.safetensors", b"\x40\x00\x00\x00\x00\x00\x00\x00{", "not a complete"),
+    ],
+)
+def test_bad_checkpoints_are_refused_in_words(tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(TosaEdgeError, match=says) as caught:
+        read_checkpoint(tmp_path / name)
+    assert "\n" not in caught.value.what
+    assert "\n" not in caught.value.remedy
+
+
+def test_an_encoder_without_a_head_is_no_depth_model(tmp_path):
+    save_file(official_encoder(), tmp_path / "e.safetensors")
+    with pytest.raises(TosaEdgeError, match="without a depth head"):
+        load_depth_net(tmp_path / "e.safetensors")
+
+
+@given(height=st.integers(-20, 300), width=st.integers(-20, 300))
+@settings(max_examples=60, deadline=None)
+def test_only_multiples_of_the_patch_are_sizes(height, width):
+    fits = height > 0 and width > 0 and height % 14 == 0 and width % 14 == 0
+    if fits:
+        config = ModelConfig(height=height, width=width)
+        assert config.tokens == config.grid[0] * config.grid[1] == height * width // 196
+        assert ModelConfig.from_json(config.to_json()) == config
+        assert json.loads(config.to_json())["height"] == height
+    else:
+        with pytest.raises(TosaEdgeError, match="multiple of the patch"):
+            ModelConfig(height=height, width=width)

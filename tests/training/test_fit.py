@@ -1,0 +1,136 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.nn.tosa import Pattern
+from tosa_edge.nn.weights import load_depth_net, read_checkpoint
+from tosa_edge.training.elastic import LEAST_KEEP, SelectorLoss, draw_pattern
+from tosa_edge.training.fit import Recipe, fit, learning_rates, schedule
+from tosa_edge.training.frames import Shards, augment, epochs
+from tosa_edge.training.losses import scale_and_shift_invariant
+
+RECIPE = Recipe(name="tiny", height=56, width=84, steps=12, batch=4, warmup=2, checkpoint_every=3)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Planes in perspective: bright is near, so that there is something to learn."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    for n in range(2):
+        near = np.linspace(0, 1, TINY.height)[None, :, None] * rng.uniform(0.3, 1, (8, 1, 1)) + np.zeros((8, 1, TINY.width))
+        image = np.repeat((255 * near)[..., None], 3, -1).astype(np.uint8)
+        depth = (1000 / (0.2 + near)).astype(np.uint16)
+        save_file({"image": image, "depth": depth}, folder / f"shard-{n:05d}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("start"))
+
+
+def test_training_learns(shards, checkpoint, tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "steps": 60, "encoder_rate": 1e-3, "average": 0.9})
+    weights = fit(checkpoint, shards, tmp_path, recipe)
+    frames = Shards(shards)
+    images, depths = frames.batch(list(range(len(frames))))
+
+    def loss(path):
+        with torch.no_grad():
+            prediction = load_depth_net(path)(torch.from_numpy(images))
+        return float(scale_and_shift_invariant(prediction, torch.from_numpy(depths)))
+
+    assert loss(weights) < 0.7 * loss(checkpoint)
+
+
+def test_a_killed_run_ends_where_an_unbroken_one_does(shards, checkpoint, tmp_path):
+    unbroken = fit(checkpoint, shards, tmp_path / "a", RECIPE)
+    command = [sys.executable, "-c", (
+        "from pathlib import Path; from tosa_edge.training.fit import *; from tests.training.test_fit import RECIPE;"
+        f"fit(Path({str(checkpoint)!r}), Path({str(shards)!r}), Path({str(tmp_path / 'b')!r}), RECIPE)"
+    )]  # fmt: skip
+    run = subprocess.Popen(command)
+    state = tmp_path / "b" / "state.safetensors"
+    while not state.exists() and run.poll() is None:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    again = fit(checkpoint, shards, tmp_path / "b", RECIPE)
+    assert (tmp_path / "b" / "log.jsonl").exists()
+    expected, got = read_checkpoint(unbroken)[0], read_checkpoint(again)[0]
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_bad_shards_are_named_and_left_out(shards, tmp_path):
+    for path in shards.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    good = (tmp_path / "shard-00000.safetensors").read_bytes()
+    (tmp_path / "shard-00002.safetensors").write_bytes(good[: len(good) // 2])
+    (tmp_path / "shard-00003.safetensors").write_bytes(b"")
+    save_file({"image": np.zeros((2, 4, 4, 3), np.uint8), "depth": np.zeros((3, 4, 4), np.uint16)}, tmp_path / "shard-00004.safetensors")
+    frames = Shards(tmp_path)
+    assert len(frames) == 16
+    assert [r.split(":")[0] for r in frames.refused] == [f"shard-0000{n}.safetensors" for n in (2, 3, 4)]
+
+
+def test_no_shards_is_said_in_words(tmp_path):
+    with pytest.raises(TosaEdgeError, match="no readable shards"):
+        Shards(tmp_path)
+
+
+def test_every_epoch_sees_every_frame_once_and_resumes_anywhere():
+    stream = epochs(10, 2, seed=3)
+    batches = [next(stream) for _ in range(10)]
+    assert sorted(sum(batches[:5], [])) == sorted(sum(batches[5:], [])) == list(range(10))
+    assert batches[:5] != batches[5:]
+    resumed = epochs(10, 2, seed=3, start=7)
+    assert [next(resumed) for _ in range(3)] == batches[7:]
+
+
+def test_augmentation_keeps_picture_and_depth_together():
+    ramp = np.tile(np.linspace(1, 5, 84, dtype=np.float32), (56, 1))
+    image = np.repeat((40 * ramp)[..., None], 3, -1).astype(np.uint8)
+    for seed in range(20):
+        picture, depth = augment(image, ramp, np.random.default_rng(seed))
+        assert picture.shape == image.shape
+        assert depth.shape == ramp.shape
+        columns = np.corrcoef(picture.mean((0, 2)), depth.mean(0))[0, 1]
+        assert columns > 0.9
+
+
+def test_patterns_cover_what_is_shipped():
+    rng = np.random.default_rng(0)
+    drawn = [draw_pattern(12, rng, dense=0.3) for _ in range(400)]
+    assert Pattern() in drawn
+    selective = [p for p in drawn if p.layers]
+    assert {p.selections() for p in selective} == {(0, 2, 4, 6, 8, 10), (0, 4, 8)}
+    assert {p.query_stride for p in selective} == {1, 8, 32}
+    assert min(p.keep for p in selective) >= LEAST_KEEP
+    assert max(p.keep for p in selective) > 0.9
+
+
+def test_selectors_learn_from_a_dense_step_and_nothing_else_does():
+    net = tiny_net()
+    with SelectorLoss(net, query_stride=2) as selectors:
+        net(random_image(2))
+    selectors.loss().backward()
+    touched = {n for n, p in net.named_parameters() if p.grad is not None}
+    assert touched == {f"encoder.selectors.{i}.{w}" for i in (0, 2) for w in ("w1", "b1", "w2")}
+
+
+def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
+    rates = learning_rates(tiny_net(), RECIPE)
+    blocks = [rates[f"encoder.blocks.{i}.attn.qkv.weight"] for i in range(4)]
+    assert blocks == sorted(blocks)
+    assert blocks[0] < rates["encoder.norm.weight"] < rates["head.out.weight"]
+    assert schedule(0, RECIPE) < schedule(1, RECIPE) == 1
+    assert schedule(RECIPE.steps, RECIPE) == pytest.approx(0.01)

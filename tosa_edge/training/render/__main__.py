@@ -1,0 +1,98 @@
+"""python -m tosa_edge.training.render --out DIR --frames 20000 --seed 0"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from tosa_edge.errors import TosaEdgeError
+
+from .catalogue import attribution
+from .frames import load_assets
+from .shards import Job, render_all
+
+PATH_FRAMES = 5
+
+
+class Rate(ProgressColumn):
+    """Frames a second; rich itself only shows bytes."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.1f} frames/s")
+
+
+def size(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
+def parser() -> argparse.ArgumentParser:
+    parse = argparse.ArgumentParser(
+        prog="python -m tosa_edge.training.render", description="Render furnished rooms to labelled frames."
+    )
+    parse.add_argument("--out", type=Path, help="folder for the shards")
+    parse.add_argument("--frames", type=int, default=20_000)
+    parse.add_argument("--seed", type=int, default=0, help="different seeds give different scenes")
+    parse.add_argument("--size", type=size, default=(252, 336), metavar="HxW")
+    parse.add_argument("--workers", type=int, default=os.cpu_count())
+    parse.add_argument("--shard-frames", type=int, default=250)
+    parse.add_argument("--scene-frames", type=int, default=10, help="cameras in one scene")
+    parse.add_argument(
+        "--paths", action="store_true", help=f"runs of {PATH_FRAMES} frames along a hand-held path"
+    )
+    parse.add_argument("--assets", type=Path, help="folder with the unpacked wheels (or TOSA_EDGE_ASSETS)")
+    parse.add_argument("--attribution", action="store_true", help="print the authors to credit, and stop")
+    return parse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parse = parser()
+    args = parse.parse_args(arguments)
+    try:
+        if args.attribution:
+            print("\n".join(attribution(load_assets(args.assets).stock.models)))
+            return 0
+        if args.out is None:
+            parse.error("--out is needed: the folder for the shards")
+        height, width = args.size
+        job = Job(
+            frames=args.frames,
+            seed=args.seed,
+            height=height,
+            width=width,
+            shard_frames=args.shard_frames,
+            scene_frames=args.scene_frames,
+            consecutive=PATH_FRAMES if args.paths else 1,
+        )
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns) as progress:
+            task = progress.add_task("rendering", total=job.frames)
+            for shard in render_all(job, args.out, args.assets, args.workers):
+                progress.advance(task, job.frames_in(shard))
+    except TosaEdgeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
