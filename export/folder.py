@@ -120,15 +120,21 @@ def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) ->
         if value not in known:
             raise TosaEdgeError(f"{flag} {value} is not known", f"Choose one of: {', '.join(known)}.")
     if not 0 < pattern.keep <= 1:
-        raise TosaEdgeError(f"--keep {pattern.keep:g} is not a share of the tokens", "Choose more than 0 and at most 1.")
+        raise TosaEdgeError(
+            f"--keep {pattern.keep:g} is not a share of the tokens", "Choose more than 0 and at most 1."
+        )
     if pattern.query_stride < 1:
-        raise TosaEdgeError(f"--query-stride {pattern.query_stride} is not possible", "Choose 1 (every row) or more.")
+        raise TosaEdgeError(
+            f"--query-stride {pattern.query_stride} is not possible", "Choose 1 (every row) or more."
+        )
     if batch < 1:
         raise TosaEdgeError(f"--batch {batch} is not possible", "Choose 1 or more.")
     if pattern.selector not in ("learned", "previous"):
         raise TosaEdgeError(f"--selector {pattern.selector} is not known", "Choose learned or previous.")
     if form != "portable" and not pattern.layers:
-        raise TosaEdgeError(f"a dense model has no {form} form: it selects nothing", "Leave out --dense, or --form.")
+        raise TosaEdgeError(
+            f"a dense model has no {form} form: it selects nothing", "Leave out --dense, or --form."
+        )
 
 
 def info_of(model: onnx.ModelProto) -> GraphInfo:

@@ -55,7 +55,6 @@ def share_weights(model: onnx.ModelProto, weights: Path, *, embed: bool = False)
     Args:
         embed: write the half-precision bytes into the graph instead of references to the file.
     """
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     half = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
@@ -77,7 +76,9 @@ def share_weights(model: onnx.ModelProto, weights: Path, *, embed: bool = False)
         if stored.name not in references:
             references[stored.name] = _reference(stored, embed)
         source = references[stored.name].name
-        steps = [("Transpose", {"perm": [1, 0]})] * transposed + [("Cast", {"to": TensorProto.FLOAT})] * (not half)
+        steps = [("Transpose", {"perm": [1, 0]})] * transposed + [("Cast", {"to": TensorProto.FLOAT})] * (
+            not half
+        )
         if not steps:
             steps = [("Identity", {})]
         for i, (op, attributes) in enumerate(steps):
@@ -96,9 +97,7 @@ def _reference(stored: Stored, embed: bool) -> onnx.TensorProto:
 
     from tosa_edge.model import WEIGHTS
 
-    tensor = TensorProto(
-        name=f"{WEIGHTS}/{stored.name}", data_type=TensorProto.FLOAT16, dims=stored.shape
-    )
+    tensor = TensorProto(name=f"{WEIGHTS}/{stored.name}", data_type=TensorProto.FLOAT16, dims=stored.shape)
     if embed:
         tensor.raw_data = stored.data.tobytes()
         return tensor

@@ -1,9 +1,9 @@
 """The operators of the ONNX domain `tosa`: one folder each, holding everything there is to know about it.
 
-    TokenImportance     how much the sampled queries of a standard layer look at each token
-    TokenGather         the kept tokens out of the full set, and their first LayerNorm
-    SelectiveAttention  attention among the kept tokens
-    TokenScatter        the last residual of the kept tokens, and their way back into the full set
+TokenImportance     how much the sampled queries of a standard layer look at each token
+TokenGather         the kept tokens out of the full set, and their first LayerNorm
+SelectiveAttention  attention among the kept tokens
+TokenScatter        the last residual of the kept tokens, and their way back into the full set
 """
 
 from tosa_edge.plugins.operator import DOMAIN, OPSET, PLUGIN_NAMESPACE, PLUGIN_VERSION, VERSION, Operator

@@ -39,14 +39,25 @@ def test_the_method_is_one_file_of_under_200_lines():
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys, tosa_edge.cli; print(sorted(set(sys.modules) & {'torch', 'onnx', 'onnxruntime', 'cv2', 'numpy'}))"
+    heavy = {"torch", "onnx", "onnxruntime", "cv2", "numpy"}
+    code = f"import sys, tosa_edge.cli; print(sorted(set(sys.modules) & {heavy}))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 
 
 def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--wheel-dir",
+            str(tmp_path),
+            str(ROOT),
+        ],
         check=True,
         capture_output=True,
     )

@@ -48,7 +48,7 @@ def find_graph(spec: str) -> Path:
         return Path(spec)
     name, _, variant = spec.rpartition(":") if ":" in Path(spec).name else (spec, "", "")
     folder = Path(name) if Path(name).is_dir() else ASSETS / name
-    if not name or Path(name).is_absolute() and not folder.is_dir() or not folder.is_dir():
+    if not name or not folder.is_dir():
         raise TosaEdgeError(
             f"there is no model {spec!r}: not a file, not a folder, not a bundled name",
             f"Give a path to an .onnx file or a model folder, or one of: {', '.join(bundled_models())}.",
@@ -96,7 +96,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise TosaEdgeError(f"{path} cannot be read: {error.strerror}", "Check its path and rights.") from error
+        raise TosaEdgeError(
+            f"{path} cannot be read: {error.strerror}", "Check its path and rights."
+        ) from error
     if not data:
         raise TosaEdgeError(f"{path} is empty", remedy)
     try:
@@ -112,7 +114,9 @@ def _describe(proto: onnx.ModelProto, path: Path) -> GraphInfo:
     remedy = "Make it with `tosa-edge export CKPT -o FILE.onnx`, which writes that description."
     text = {p.key: p.value for p in proto.metadata_props}.get(KEY)
     if text is None:
-        raise TosaEdgeError(f"{path} is an ONNX model, but not one of tosa-edge's: no `{KEY}` metadata", remedy)
+        raise TosaEdgeError(
+            f"{path} is an ONNX model, but not one of tosa-edge's: no `{KEY}` metadata", remedy
+        )
     try:
         return GraphInfo.from_json(text)
     except ValueError as error:

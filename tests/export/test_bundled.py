@@ -25,7 +25,9 @@ def pictures():
 
     capture, frames = cv2.VideoCapture(str(ASSETS / "clip.webm")), []
     while (read := capture.read())[0]:
-        frames.append(cv2.cvtColor(cv2.resize(read[1], (336, 252), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB))
+        frames.append(
+            cv2.cvtColor(cv2.resize(read[1], (336, 252), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+        )
     chosen = np.linspace(0, len(frames) - 1, PICTURES).round().astype(int)
     return np.stack([frames[i] for i in chosen])
 
@@ -43,7 +45,9 @@ def torch_runs(pattern, pictures, kept=None, dtype=torch.float32):
 
 
 def onnx_runs(pattern, pictures, kept=None, precision="fp32"):
-    model = export_graph(CHECKPOINT, pattern, form="portable" if kept is None else "reuse", precision=precision)
+    model = export_graph(
+        CHECKPOINT, pattern, form="portable" if kept is None else "reuse", precision=precision
+    )
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     runs = [
         session.run(None, {"image": p[None]} | ({} if kept is None else {"kept": kept[i : i + 1]}))

@@ -30,7 +30,9 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("models") / "tiny_model"
-    export_folder(checkpoint, out, standard_patterns(TINY.layers, 0.5, 2, "learned"), precisions=("fp32", "fp16"))
+    export_folder(
+        checkpoint, out, standard_patterns(TINY.layers, 0.5, 2, "learned"), precisions=("fp32", "fp16")
+    )
     return out
 
 
@@ -140,7 +142,9 @@ def test_the_plugin_form_leaves_tensorrt_no_choice(checkpoint):
 def test_half_precision_is_the_torch_model_in_half(checkpoint):
     model = export_graph(checkpoint, tiny_pattern(1), precision="fp16")
     onnx.checker.check_model(model, full_check=True)
-    weights = [t for t in model.graph.initializer if t.name.startswith("weights.safetensors/") or "." in t.name]
+    weights = [
+        t for t in model.graph.initializer if t.name.startswith("weights.safetensors/") or "." in t.name
+    ]
     assert {t.data_type for t in weights} == {TensorProto.FLOAT16}
     depth, kept = run(model, image=random_image().numpy())
     assert depth.dtype == np.float32
@@ -148,7 +152,9 @@ def test_half_precision_is_the_torch_model_in_half(checkpoint):
     net = load_depth_net(checkpoint, None, tiny_pattern(1))
     with torch.no_grad():
         exact, _ = net.double()(random_image(), torch.from_numpy(kept))
-        half, _ = load_depth_net(checkpoint, None, tiny_pattern(1)).half()(random_image(), torch.from_numpy(kept))
+        half, _ = load_depth_net(checkpoint, None, tiny_pattern(1)).half()(
+            random_image(), torch.from_numpy(kept)
+        )
     error, noise = (np.sqrt(np.mean((x - exact.numpy()) ** 2)) for x in (depth, half.numpy()))
     assert error <= 2 * noise
 
@@ -194,7 +200,9 @@ def test_weights_that_are_not_the_graph_s_are_refused(folder, tmp_path, damage):
         weights.unlink()
     else:
         data = bytearray(weights.read_bytes())
-        weights.write_bytes(data[: len(data) // 2] if damage == "truncated" else data[:-1] + bytes([data[-1] ^ 1]))
+        weights.write_bytes(
+            data[: len(data) // 2] if damage == "truncated" else data[:-1] + bytes([data[-1] ^ 1])
+        )
     with pytest.raises(TosaEdgeError) as caught:
         load_graph(f"{tmp_path}:g1")
     assert "weights.safetensors" in caught.value.what + caught.value.remedy
@@ -229,7 +237,11 @@ def test_impossible_patterns_are_refused_in_words(checkpoint, tmp_path, options,
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"form": "reuse"}, "dense model has no reuse"), ({"batch": 0}, "--batch 0"), ({"precision": "int4"}, "int4")],
+    [
+        ({"form": "reuse"}, "dense model has no reuse"),
+        ({"batch": 0}, "--batch 0"),
+        ({"precision": "int4"}, "int4"),
+    ],
 )
 def test_impossible_graphs_are_refused_in_words(checkpoint, options, says):
     with pytest.raises(TosaEdgeError, match=says):

@@ -23,8 +23,20 @@ from tosa_edge.nn.weights import (
 
 def official_encoder(registers=0, dim=128, layers=4, side=5):
     """A state dict as DINOv2 publishes it, with random numbers."""
-    net = DepthNet(ModelConfig(height=14 * side, width=14 * side, dim=dim, layers=layers, heads=dim // 64, registers=registers, head_layers=(0, 1, 2, 3)))
-    tensors = {k: torch.randn_like(v) * 0.1 for k, v in net.encoder.state_dict().items() if "selectors" not in k}
+    net = DepthNet(
+        ModelConfig(
+            height=14 * side,
+            width=14 * side,
+            dim=dim,
+            layers=layers,
+            heads=dim // 64,
+            registers=registers,
+            head_layers=(0, 1, 2, 3),
+        )
+    )
+    tensors = {
+        k: torch.randn_like(v) * 0.1 for k, v in net.encoder.state_dict().items() if "selectors" not in k
+    }
     return tensors | {"mask_token": torch.zeros(1, dim)}
 
 
@@ -51,7 +63,10 @@ def test_an_encoder_that_lacks_a_tensor_is_refused_by_name():
         load_encoder(DepthNet(encoder_config(tensors, 42, 70)), tensors)
 
 
-@given(old=st.tuples(st.integers(2, 12), st.integers(2, 12)), new=st.tuples(st.integers(1, 40), st.integers(1, 40)))
+@given(
+    old=st.tuples(st.integers(2, 12), st.integers(2, 12)),
+    new=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
 @settings(max_examples=60, deadline=None)
 def test_positions_resample_to_any_grid(old, new):
     pos = torch.randn(1, 1 + old[0] * old[1], 4, generator=torch.Generator().manual_seed(0))

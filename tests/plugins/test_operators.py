@@ -36,14 +36,19 @@ def run_body(operator, inputs, attributes):
     kinds = FLOATS | {np.dtype(np.int32): TensorProto.INT32}
     half = kinds[inputs[0].dtype]
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT if name in operator.float32_outputs else half, shape)
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT if name in operator.float32_outputs else half, shape
+        )
         for name, shape in zip(operator.outputs, operator.shapes(*(a.shape for a in inputs)), strict=True)
     ]
     node = helper.make_node(operator.name, operator.inputs, operator.outputs, domain=DOMAIN, **attributes)
     graph = helper.make_graph(
         [node],
         "one",
-        [helper.make_tensor_value_info(n, kinds[a.dtype], a.shape) for n, a in zip(operator.inputs, inputs, strict=True)],
+        [
+            helper.make_tensor_value_info(n, kinds[a.dtype], a.shape)
+            for n, a in zip(operator.inputs, inputs, strict=True)
+        ],
         outputs,
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
@@ -98,7 +103,11 @@ def test_importance(s, stride, learned):
     rng, heads = s["rng"], s["heads"]
     arrays = [rng.normal(size=(s["batch"], s["tokens"], 3 * heads * s["head_dim"]))]
     if learned:
-        arrays += [rng.normal(size=(2 * heads, heads)), rng.normal(size=2 * heads), rng.normal(size=(heads, 2 * heads))]
+        arrays += [
+            rng.normal(size=(2 * heads, heads)),
+            rng.normal(size=2 * heads),
+            rng.normal(size=(heads, 2 * heads)),
+        ]
     attributes = {"num_heads": heads, "query_stride": stride, "scale": s["head_dim"] ** -0.5}
     operator = TOKEN_IMPORTANCE if learned else TOKEN_IMPORTANCE_PREVIOUS
     torch_form = tosa.learned_importance if learned else tosa.previous_importance
@@ -110,9 +119,16 @@ def test_importance(s, stride, learned):
 def test_gather(s):
     rng, dim = s["rng"], s["heads"] * s["head_dim"]
     x = rng.normal(size=(s["batch"], s["tokens"], dim))
-    arrays = [x, random_index(rng, s["batch"], s["tokens"], s["kept"]), rng.normal(size=dim), rng.normal(size=dim)]
+    arrays = [
+        x,
+        random_index(rng, s["batch"], s["tokens"], s["kept"]),
+        rng.normal(size=dim),
+        rng.normal(size=dim),
+    ]
     compare(TOKEN_GATHER, token_gather, tosa.gather_tokens, arrays, {"epsilon": 1e-6}, s["dtype"])
-    rows = run_body(TOKEN_GATHER, [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays], {"epsilon": 1e-6})[0]
+    rows = run_body(
+        TOKEN_GATHER, [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays], {"epsilon": 1e-6}
+    )[0]
     assert np.array_equal(rows, np.take_along_axis(x.astype(np.float32), arrays[1][:, :, None], 1))
 
 
@@ -155,7 +171,9 @@ def test_inputs_that_hurt_give_numbers(qkv, why):
     exact = token_importance(qkv, **attributes)
     assert np.isfinite(exact).all()
     np.testing.assert_allclose(exact.sum(), 2 * 5)
-    compare(TOKEN_IMPORTANCE_PREVIOUS, token_importance, tosa.previous_importance, [qkv], attributes, np.float32)
+    compare(
+        TOKEN_IMPORTANCE_PREVIOUS, token_importance, tosa.previous_importance, [qkv], attributes, np.float32
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     rng = np.random.default_rng(0)
     for n in range(2):
-        near = np.linspace(0, 1, TINY.height)[None, :, None] * rng.uniform(0.3, 1, (8, 1, 1)) + np.zeros((8, 1, TINY.width))
+        near = np.linspace(0, 1, TINY.height)[:, None] * np.ones(TINY.width) * rng.uniform(0.3, 1, (8, 1, 1))
         image = np.repeat((255 * near)[..., None], 3, -1).astype(np.uint8)
         depth = (1000 / (0.2 + near)).astype(np.uint16)
         save_file({"image": image, "depth": depth}, folder / f"shard-{n:05d}.safetensors")
@@ -54,11 +55,11 @@ def test_training_learns(shards, checkpoint, tmp_path):
 
 def test_a_killed_run_ends_where_an_unbroken_one_does(shards, checkpoint, tmp_path):
     unbroken = fit(checkpoint, shards, tmp_path / "a", RECIPE)
-    command = [sys.executable, "-c", (
-        "from pathlib import Path; from tosa_edge.training.fit import *; from tests.training.test_fit import RECIPE;"
-        f"fit(Path({str(checkpoint)!r}), Path({str(shards)!r}), Path({str(tmp_path / 'b')!r}), RECIPE)"
-    )]  # fmt: skip
-    run = subprocess.Popen(command)
+    code = (
+        "import sys; from pathlib import Path; from tosa_edge.training.fit import fit\n"
+        "from tests.training.test_fit import RECIPE; fit(*map(Path, sys.argv[1:]), RECIPE)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, checkpoint, shards, tmp_path / "b"])
     state = tmp_path / "b" / "state.safetensors"
     while not state.exists() and run.poll() is None:
         time.sleep(0.01)
@@ -76,7 +77,10 @@ def test_bad_shards_are_named_and_left_out(shards, tmp_path):
     good = (tmp_path / "shard-00000.safetensors").read_bytes()
     (tmp_path / "shard-00002.safetensors").write_bytes(good[: len(good) // 2])
     (tmp_path / "shard-00003.safetensors").write_bytes(b"")
-    save_file({"image": np.zeros((2, 4, 4, 3), np.uint8), "depth": np.zeros((3, 4, 4), np.uint16)}, tmp_path / "shard-00004.safetensors")
+    save_file(
+        {"image": np.zeros((2, 4, 4, 3), np.uint8), "depth": np.zeros((3, 4, 4), np.uint16)},
+        tmp_path / "shard-00004.safetensors",
+    )
     frames = Shards(tmp_path)
     assert len(frames) == 16
     assert [r.split(":")[0] for r in frames.refused] == [f"shard-0000{n}.safetensors" for n in (2, 3, 4)]
@@ -90,7 +94,7 @@ def test_no_shards_is_said_in_words(tmp_path):
 def test_every_epoch_sees_every_frame_once_and_resumes_anywhere():
     stream = epochs(10, 2, seed=3)
     batches = [next(stream) for _ in range(10)]
-    assert sorted(sum(batches[:5], [])) == sorted(sum(batches[5:], [])) == list(range(10))
+    assert sorted(chain(*batches[:5])) == sorted(chain(*batches[5:])) == list(range(10))
     assert batches[:5] != batches[5:]
     resumed = epochs(10, 2, seed=3, start=7)
     assert [next(resumed) for _ in range(3)] == batches[7:]

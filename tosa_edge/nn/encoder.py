@@ -98,7 +98,7 @@ class Selector(nn.Module):
 
 
 def selective_run(x: Tensor, index: Tensor, blocks: list[Block]) -> Tensor:
-    """One run of selective layers: gather once, m layers on K tokens, scatter once. x [B, T, D] -> the same."""
+    """A run of selective layers: gather once, m layers on K tokens, scatter once. x [B, T, D] -> the same."""
     first, last = blocks[0], blocks[-1]
     rows, normed = gather_tokens(x, index, first.norm1.weight, first.norm1.bias, epsilon=EPSILON)
     for block in blocks:
@@ -121,7 +121,9 @@ class Encoder(nn.Module):
         self.config = config
         dim = config.dim
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.register_tokens = nn.Parameter(torch.zeros(1, config.registers, dim)) if config.registers else None
+        self.register_tokens = (
+            nn.Parameter(torch.zeros(1, config.registers, dim)) if config.registers else None
+        )
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.tokens, dim))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
         self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp_ratio) for _ in range(config.layers))
@@ -164,7 +166,9 @@ class Encoder(nn.Module):
         x, qkv, layer = self.embed(image), None, 0
         while layer < len(self.blocks):
             if run := runs.get(layer):
-                patches = kept[:, len(selections)] if kept is not None else self.select(layer - 1, qkv, pattern)
+                patches = (
+                    kept[:, len(selections)] if kept is not None else self.select(layer - 1, qkv, pattern)
+                )
                 selections.append(patches)
                 x = selective_run(x, with_prefix(patches, self.prefix), [self.blocks[i] for i in run])
                 layer = run.stop

@@ -28,7 +28,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
 
     path = Path(path)
     if not path.is_file():
-        raise TosaEdgeError(f"there is no checkpoint {path}", "Give a .safetensors file or a bundled model's name.")
+        raise TosaEdgeError(
+            f"there is no checkpoint {path}", "Give a .safetensors file or a bundled model's name."
+        )
     if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
         raise TosaEdgeError(
             f"{path} is a pickle, and loading one can run any code",
@@ -40,14 +42,20 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             text = (file.metadata() or {}).get(CONFIG_KEY)
     except (SafetensorError, OSError) as error:
-        raise TosaEdgeError(f"{path} is not a complete safetensors file: {error}", "Download or save it again.") from error
+        raise TosaEdgeError(
+            f"{path} is not a complete safetensors file: {error}", "Download or save it again."
+        ) from error
     try:
         return tensors, ModelConfig.from_json(text) if text else None
     except (TypeError, json.JSONDecodeError) as error:
-        raise TosaEdgeError(f"the configuration inside {path} is damaged: {error}", "Save it again.") from error
+        raise TosaEdgeError(
+            f"the configuration inside {path} is damaged: {error}", "Save it again."
+        ) from error
 
 
-def load_depth_net(path: str | Path, size: tuple[int, int] | None = None, pattern: Pattern | None = None) -> DepthNet:
+def load_depth_net(
+    path: str | Path, size: tuple[int, int] | None = None, pattern: Pattern | None = None
+) -> DepthNet:
     """One of our checkpoints as a float32 model, at its own size or at another."""
     tensors, config = read_checkpoint(path)
     if config is None:

@@ -1,7 +1,7 @@
 """Trains a depth model on labelled shards: python -m tosa_edge.training.fit --help.
 
-Starts from an encoder's or a model's checkpoint, ends with `weights.safetensors` in half precision. A run that
-is killed goes on from its last checkpoint, on the very batches it would have seen.
+Starts from an encoder's or a model's checkpoint, ends with `weights.safetensors` in half precision. A run
+that is killed goes on from its last checkpoint, on the very batches it would have seen.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Recipe:
     name: str = "tosa_depth_s"
     height: int = 252
     width: int = 336
-    steps: int = 3000
-    batch: int = 8
+    steps: int = 2000
+    batch: int = 16
     head_rate: float = 1e-3
-    encoder_rate: float = 4e-5
+    encoder_rate: float = 5e-5
     layer_decay: float = 0.8
     selector_rate: float = 1e-3
     weight_decay: float = 0.02
@@ -42,7 +42,7 @@ class Recipe:
     dense: float = 0.5
     average: float = 0.998
     seed: int = 0
-    checkpoint_every: int = 100
+    checkpoint_every: int = 50
 
 
 def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
@@ -66,7 +66,11 @@ def learning_rates(net: DepthNet, recipe: Recipe) -> dict[str, float]:
         elif ".selectors." in name:
             rates[name] = recipe.selector_rate
         else:
-            depth = int(name.split(".")[2]) + 1 if ".blocks." in name else (config.layers if ".norm." in name else 0)
+            depth = (
+                int(name.split(".")[2]) + 1
+                if ".blocks." in name
+                else (config.layers if ".norm." in name else 0)
+            )
             rates[name] = recipe.encoder_rate * recipe.layer_decay ** (config.layers - depth)
     return rates
 
@@ -79,7 +83,9 @@ def schedule(step: int, recipe: Recipe) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def train_step(net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe):
+def train_step(
+    net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe
+):
     """Forward and backward of one batch under a freshly drawn pattern; returns the losses as numbers."""
     net.pattern = draw_pattern(net.config.layers, rng, recipe.dense)
     image, depth = torch.from_numpy(images), torch.from_numpy(depths)
@@ -119,13 +125,15 @@ def fit(checkpoint: Path, shards: Path, out: Path, recipe: Recipe) -> Path:
             norm = masters.step(schedule(step, recipe), step)
             step += 1
             rate = (step - first) / (time.time() - started)
-            log.write(json.dumps({"step": step, **losses, "norm": norm, "per_second": rate * recipe.batch}) + "\n")
+            log.write(
+                json.dumps({"step": step, **losses, "norm": norm, "per_second": rate * recipe.batch}) + "\n"
+            )
             if step % recipe.checkpoint_every == 0 or step == recipe.steps:
                 log.flush()
                 masters.save(resume, step)
                 save_depth_net(masters.averaged(), out / "weights.safetensors")
-                left = (recipe.steps - step) / rate / 60
-                print(f"step {step}/{recipe.steps}  {losses}  {rate * recipe.batch:.1f} frames/s  {left:.0f} min left", flush=True)
+                speed = f"{rate * recipe.batch:.1f} frames/s, {(recipe.steps - step) / rate / 60:.0f} min"
+                print(f"step {step}/{recipe.steps}  {losses}  {speed} left", flush=True)
     return out / "weights.safetensors"
 
 
@@ -133,7 +141,9 @@ def main() -> None:
     import argparse
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="an official encoder, or a model of ours, as safetensors")
+    parser.add_argument(
+        "checkpoint", type=Path, help="an official encoder, or a model of ours, as safetensors"
+    )
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     for name, kind in (("name", str), ("steps", int), ("batch", int), ("encoder_rate", float), ("seed", int)):

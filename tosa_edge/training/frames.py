@@ -67,10 +67,10 @@ def epochs(count: int, batch: int, seed: int, start: int = 0) -> Iterator[list[i
 
 
 def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One frame as another camera might have seen it: mirrored, zoomed, recoloured, blurred, noisy.
+    """One frame as another camera might have seen it: mirrored, zoomed, recoloured, blurred.
 
     image uint8 [H, W, 3], depth float32 [H, W] -> the same shapes. A zoom scales no depth: the loss ignores
-    scale.
+    scale. Noise and compression are the renderer's, which knows the light.
     """
     import cv2
 
@@ -89,12 +89,7 @@ def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.nd
     grey = picture.mean(-1, keepdims=True)
     picture = grey + (picture - grey) * (0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4))
     picture = picture.mean() + (picture - picture.mean()) * rng.uniform(0.7, 1.3)
-    if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.8))
-    if rng.random() < 0.5:
-        picture += rng.normal(0, rng.uniform(0, 0.05), picture.shape)
+    if rng.random() < 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.5))
     image = (picture.clip(0, 1) * 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        quality = int(rng.integers(30, 95))
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
     return image, depth.astype(np.float32)

@@ -25,11 +25,15 @@ class Masters:
             p.requires_grad_(rates[name] > 0)
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": [self.weights[n]], "peak": rates[n], "weight_decay": weight_decay * (self.weights[n].ndim > 1)}
+                {
+                    "params": [self.weights[n]],
+                    "peak": rates[n],
+                    "weight_decay": weight_decay * (self.weights[n].ndim > 1),
+                }
                 for n in self.names
             ],
             betas=(0.9, 0.99),
-            foreach=False,
+            fused=True,
         )
 
     def step(self, factor: float, step: int, clip: float = 1.0) -> float:
