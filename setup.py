@@ -15,7 +15,7 @@ CORE = [
     "numpy>=1.26",
     "onnxruntime>=1.20",
     "onnx>=1.17",
-    "typer>=0.12",
+    "typer>=0.20",
     "rich>=13",
     "opencv-python-headless>=4.8; platform_machine != 'aarch64'",
 ]

@@ -43,5 +43,3 @@ def random_image(batch: int = 1, config: ModelConfig = TINY, seed: int = 0) -> t
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, config.height, config.width, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
@@ -58,8 +59,11 @@ class GraphInfo:
         if not isinstance(raw, dict):
             raise ValueError("not a JSON object")
         known = {f.name for f in fields(cls)}
+        told: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known
+        }
         try:
-            info = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known})
+            info = cls(**told)
             info.check()
         except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error

@@ -16,7 +16,9 @@ from tosa_edge.errors import TosaEdgeError
 # Everything people read goes to stderr, so that `--json` leaves stdout to programs.
 console = Console(stderr=True, highlight=False)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; all else on stderr.")]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout; all else on stderr.")
+]
 
 
 def emit(result: dict[str, Any], as_json: bool) -> None:
@@ -33,7 +35,10 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*args, **kwargs)
         except TosaEdgeError as error:
-            console.print(f"[bold red]error:[/] {_plain(error.what)}\n[bold]do:[/] {_plain(error.remedy)}", soft_wrap=True)
+            console.print(
+                f"[bold red]error:[/] {_plain(error.what)}\n[bold]do:[/] {_plain(error.remedy)}",
+                soft_wrap=True,
+            )
             if kwargs.get("as_json"):
                 emit({"error": error.what, "remedy": error.remedy}, True)
             raise typer.Exit(error.exit_code) from None

@@ -12,16 +12,27 @@ from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 
 def main(
-    checkpoint: Annotated[str, typer.Argument(metavar="CKPT", help="A .safetensors file, or a bundled model's name.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx: one graph. FOLDER: all variants over one weights file.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CKPT", help="A .safetensors file, or a bundled model's name.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="FILE.onnx: one graph. FOLDER: all variants over one weights file."),
+    ],
     size: Annotated[str, typer.Option(help="Height x width of the pictures, as in 252x336.")] = "",
     batch: Annotated[int, typer.Option(help="Pictures per run, fixed in the graph.")] = 1,
     dense: Annotated[bool, typer.Option("--dense", help="No selective layers.")] = False,
     keep: Annotated[float, typer.Option(help="Share of the tokens that selective layers see.")] = 0.5,
-    query_stride: Annotated[int, typer.Option(help="Score every s-th query row; 1 is the paper's selector.")] = 8,
-    group: Annotated[int, typer.Option(help="Selective layers served by one selection; 1 is the paper's pairing.")] = 1,
+    query_stride: Annotated[
+        int, typer.Option(help="Score every s-th query row; 1 is the paper's selector.")
+    ] = 8,
+    group: Annotated[
+        int, typer.Option(help="Selective layers served by one selection; 1 is the paper's pairing.")
+    ] = 1,
     selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
-    form: Annotated[str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")] = "portable",
+    form: Annotated[
+        str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
+    ] = "portable",
     precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
     as_json: JsonFlag = False,
 ) -> None:
@@ -50,7 +61,9 @@ def main(
         infos = [info]
     else:
         if form == "plugin":
-            raise TosaEdgeError("a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx.")
+            raise TosaEdgeError(
+                "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
+            )
         patterns = {"dense": pattern} if dense else standard_patterns(layers, keep, query_stride, selector)
         with console.status("tracing") as status:
             infos = export_folder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -134,6 +136,13 @@ class Encoder(nn.Module):
     def prefix(self) -> int:
         return 1 + self.config.registers
 
+    def block(self, layer: int) -> Block:
+        return cast(Block, self.blocks[layer])
+
+    def selector(self, layer: int) -> Selector:
+        """The selector that listens to this layer."""
+        return cast(Selector, self.selectors[str(layer)])
+
     def embed(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] -> tokens [B, P + N, D]."""
         patches = self.patch_embed["proj"](image).flatten(2).transpose(1, 2) + self.pos_embed[:, 1:]
@@ -144,10 +153,10 @@ class Encoder(nn.Module):
 
     def select(self, layer: int, qkv: Tensor, pattern: Pattern) -> Tensor:
         """The patches that the run after this standard layer keeps: [B, T, 3D] -> [B, K] int32."""
-        attn = self.blocks[layer].attn
+        attn = self.block(layer).attn
         settings = {"num_heads": attn.num_heads, "query_stride": pattern.query_stride, "scale": attn.scale}
         if pattern.selector == "learned":
-            s = self.selectors[str(layer)]
+            s = self.selector(layer)
             importance = learned_importance(qkv, s.w1, s.b1, s.w2, **settings)
         else:
             importance = previous_importance(qkv, **settings)
@@ -162,18 +171,21 @@ class Encoder(nn.Module):
         a run is read when the run has put its tokens back.
         """
         runs = {run.start: run for run in pattern.runs()}
-        wanted, features, selections = list(self.config.head_layers), [], []
-        x, qkv, layer = self.embed(image), None, 0
+        wanted = list(self.config.head_layers)
+        features: list[Tensor] = []
+        selections: list[Tensor] = []
+        x, layer = self.embed(image), 0
+        qkv = x  # layer 0 is standard: there are projections before anything is selected
         while layer < len(self.blocks):
             if run := runs.get(layer):
                 patches = (
                     kept[:, len(selections)] if kept is not None else self.select(layer - 1, qkv, pattern)
                 )
                 selections.append(patches)
-                x = selective_run(x, with_prefix(patches, self.prefix), [self.blocks[i] for i in run])
+                x = selective_run(x, with_prefix(patches, self.prefix), [self.block(i) for i in run])
                 layer = run.stop
             else:
-                x, qkv = self.blocks[layer].standard(x)
+                x, qkv = self.block(layer).standard(x)
                 layer += 1
             while wanted and wanted[0] < layer:
                 features.append(self.norm(x)[:, self.prefix :])

@@ -30,6 +30,19 @@ class Refine(nn.Module):
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
 
+class LastConv(nn.Conv2d):
+    """float32 in every precision: half has too few steps for far, flat walls."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.bias is not None:
+            nn.init.ones_(self.bias)  # starts where the ReLU behind it passes a gradient
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.float()
+        return self._conv_forward(x.float(), self.weight.float(), bias)
+
+
 class DepthHead(nn.Module):
     """Features (four of [B, N, D]) and the picture [B, 3, H, W] to inverse depth or depth [B, H, W].
 
@@ -50,8 +63,7 @@ class DepthHead(nn.Module):
         self.quarter = Refine(dim // 2)
         self.to_half = nn.Conv2d(dim // 2, dim // 4, 1)
         self.half_res = nn.Conv2d(dim // 4, dim // 4, 3, padding=1)
-        self.out = nn.Conv2d(dim // 4, 4, 3, padding=1)
-        nn.init.ones_(self.out.bias)  # starts where the ReLU behind it passes a gradient
+        self.out = LastConv(dim // 4, 4, 3, padding=1)
 
     def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
         tokens = sum(project(f) for project, f in zip(self.project, features, strict=True))
@@ -60,6 +72,4 @@ class DepthHead(nn.Module):
         quarter = F.relu(self.edges_quarter(half))
         x = self.quarter(resize(self.to_quarter(x), quarter) + quarter)
         x = F.relu(self.half_res(F.relu(resize(self.to_half(x), half) + half)))
-        # The last layer is float32 in every precision: half has too few steps for far, flat walls.
-        last = F.conv2d(x.float(), self.out.weight.float(), self.out.bias.float(), padding=1)
-        return F.relu(F.pixel_shuffle(last, 2)).squeeze(1)
+        return F.relu(F.pixel_shuffle(self.out(x), 2)).squeeze(1)

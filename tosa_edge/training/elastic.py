@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from numpy.random import Generator
-from torch import Tensor
+from torch import Tensor, nn
 
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
@@ -41,8 +42,8 @@ class SelectorLoss:
 
     def __enter__(self) -> SelectorLoss:
         self.hooks = [
-            block.attn.qkv.register_forward_hook(lambda _m, _i, out: self.projections.append(out.detach()))
-            for block in self.encoder.blocks
+            self.encoder.block(layer).attn.qkv.register_forward_hook(self._listen)
+            for layer in range(self.encoder.config.layers)
         ]
         return self
 
@@ -50,16 +51,19 @@ class SelectorLoss:
         for hook in self.hooks:
             hook.remove()
 
+    def _listen(self, _module: nn.Module, _inputs: object, projections: Tensor) -> None:
+        self.projections.append(projections.detach())
+
     def loss(self) -> Tensor:
         """Mean divergence over the selectors that any group uses."""
-        layers = len(self.encoder.blocks)
+        layers = self.encoder.config.layers
         used = sorted({i for group in GROUPS for i in Pattern(grouped(layers, group)).selections()})
         losses = []
         for layer in used:
-            attn, s = self.encoder.blocks[layer].attn, self.encoder.selectors[str(layer)]
+            attn, s = self.encoder.block(layer).attn, self.encoder.selector(layer)
             now, then = (
                 score_map(q, num_heads=attn.num_heads, query_stride=self.query_stride, scale=attn.scale)
                 for q in self.projections[layer : layer + 2]
             )
             losses.append(attention_divergence(predicted_attention(now, s.w1, s.b1, s.w2), then.softmax(-1)))
-        return sum(losses) / len(losses)
+        return torch.stack(losses).mean()

@@ -85,7 +85,7 @@ def schedule(step: int, recipe: Recipe) -> float:
 
 def train_step(
     net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe
-):
+) -> dict[str, float]:
     """Forward and backward of one batch under a freshly drawn pattern; returns the losses as numbers."""
     net.pattern = draw_pattern(net.config.layers, rng, recipe.dense)
     image, depth = torch.from_numpy(images), torch.from_numpy(depths)
@@ -121,7 +121,8 @@ def fit(checkpoint: Path, shards: Path, out: Path, recipe: Recipe) -> Path:
             rng = np.random.default_rng((recipe.seed, 1, step))
             images, depths = frames.batch(next(batches))
             pairs = [augment(i, d, rng) for i, d in zip(images, depths, strict=True)]
-            losses = train_step(net, *map(np.stack, zip(*pairs, strict=True)), rng, recipe)
+            images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+            losses = train_step(net, images, depths, rng, recipe)
             norm = masters.step(schedule(step, recipe), step)
             step += 1
             rate = (step - first) / (time.time() - started)
@@ -149,8 +150,8 @@ def main() -> None:
     for name, kind in (("name", str), ("steps", int), ("batch", int), ("encoder_rate", float), ("seed", int)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Recipe, name))
     args = vars(parser.parse_args())
-    paths = [args.pop(key) for key in ("checkpoint", "shards", "out")]
-    fit(*paths, Recipe(**args))
+    checkpoint, shards, out = (args.pop(key) for key in ("checkpoint", "shards", "out"))
+    fit(checkpoint, shards, out, Recipe(**args))
 
 
 if __name__ == "__main__":

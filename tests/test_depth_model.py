@@ -1,0 +1,98 @@
+"""`DepthModel`: any frame in, depth at the frame's own size out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import tiny
+from tosa_edge import DepthModel
+from tosa_edge.errors import TosaEdgeError
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "dense": tiny.save(folder / "dense.onnx"),
+        "selective": tiny.save(folder / "selective.onnx", tiny.selective_info()),
+        "reuse": tiny.save(folder / "reuse.onnx", tiny.selective_info(form="reuse")),
+        "batch": tiny.save(folder / "batch.onnx", tiny.info(batch=2)),
+    }
+
+
+def test_a_frame_of_the_graphs_size_is_not_touched(models):
+    picture = tiny.picture()
+    depth = DepthModel.load(str(models["dense"]))(picture)
+    assert depth.dtype == np.float32
+    np.testing.assert_allclose(depth, tiny.expected_depth(picture), atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    mode=st.sampled_from(["letterbox", "stretch", "crop"]),
+)
+def test_depth_has_the_frames_own_size_and_is_finite(models, height, width, mode):
+    depth = DepthModel.load(str(models["dense"]), fit=mode, threads=1)(tiny.picture(height, width))
+    assert depth.shape == (height, width)
+    assert np.isfinite(depth).all()
+
+
+def test_bgr_is_the_same_frame_turned_round(models):
+    model = DepthModel.load(str(models["selective"]))
+    picture = tiny.picture(60, 90)
+    picture[..., 0] //= 2
+    np.testing.assert_array_equal(model(picture), model(picture[..., ::-1], bgr=True))
+
+
+def test_predict_gives_kept_and_times(models):
+    picture = tiny.picture()
+    prediction = DepthModel.load(str(models["selective"])).predict(picture)
+    np.testing.assert_array_equal(prediction.kept, tiny.expected_kept(picture))
+    assert set(prediction.times_ms) == {"prepare", "infer", "restore"}
+    assert DepthModel.load(str(models["dense"])).predict(picture).kept is None
+
+
+def test_reuse_takes_kept_and_needs_it(models):
+    reuse = DepthModel.load(str(models["reuse"]))
+    kept = np.array([[0, 1], [2, 3]], np.int32)
+    np.testing.assert_array_equal(reuse.predict(tiny.picture(), kept=kept).kept, kept)
+    with pytest.raises(TosaEdgeError, match="reuse graph"):
+        reuse(tiny.picture())
+    with pytest.raises(TosaEdgeError, match="chooses its own"):
+        DepthModel.load(str(models["selective"])).predict(tiny.picture(), kept=kept)
+
+
+def test_float_frames_in_0_to_1_are_taken(models):
+    model = DepthModel.load(str(models["dense"]))
+    picture = tiny.picture()
+    np.testing.assert_allclose(model(picture / 255), model(picture), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("frame", "what"),
+    [
+        (np.full((8, 8, 3), np.nan, np.float32), "NaN"),
+        (np.full((8, 8, 3), np.inf, np.float32), "NaN or infinity"),
+        (np.full((8, 8, 3), 200.0), "not within 0..1"),
+        (np.zeros((8, 8), np.uint8), "not a colour picture"),  # grey
+        (np.zeros((8, 8, 4), np.uint8), "not a colour picture"),  # with alpha
+        (np.zeros((0, 8, 3), np.uint8), "not a colour picture"),  # empty
+        (np.zeros((8, 8, 3), np.uint16), "uint16"),
+    ],
+)
+def test_frames_that_are_no_pictures_are_refused(models, frame, what):
+    with pytest.raises(TosaEdgeError, match=what) as error:
+        DepthModel.load(str(models["dense"]))(frame)
+    assert error.value.remedy
+
+
+def test_an_unknown_fit_and_a_batch_are_refused(models):
+    with pytest.raises(TosaEdgeError, match="no fit 'tile'"):
+        DepthModel.load(str(models["dense"]), fit="tile")
+    with pytest.raises(TosaEdgeError, match="2 pictures at once"):
+        DepthModel.load(str(models["batch"]))

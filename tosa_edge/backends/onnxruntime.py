@@ -1,0 +1,112 @@
+"""The backend that runs anywhere: ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tosa_edge import machine
+from tosa_edge.backends import Activated, Port
+from tosa_edge.errors import TosaEdgeError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tosa_edge.model import LoadedGraph
+
+_DTYPES = {"double": "float64", "float": "float32", "float16": "float16"}
+_FATAL_ONLY = 4
+
+
+class OnnxRuntimeBackend(Activated):
+    """Runs one graph in ONNX Runtime.
+
+    Args:
+        graph: a complete graph, as `load_graph` gives it.
+        threads: 0 means one for each core.
+        profile: a path prefix; when given, ONNX Runtime's profile is written there by `deactivate`.
+    """
+
+    def __init__(self, graph: LoadedGraph, threads: int = 0, profile: Path | None = None) -> None:
+        if threads < 0:
+            raise TosaEdgeError(
+                f"{threads} threads cannot be had", "Give 0 for one per core, or a positive number."
+            )
+        self.label = graph.label
+        self.threads = threads or machine.cores()
+        self.profile = profile
+        self.profile_path: Path | None = None
+        self._bytes: bytes | None = graph.bytes()
+        self._session: Any = None
+
+    def activate(self) -> None:
+        if self._session is not None:
+            return
+        if self._bytes is None:
+            raise RuntimeError("the graph was given away by release_bytes(); make a new backend")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = _FATAL_ONLY  # our errors say it in two lines
+        # Idle workers spin after a run: they would take the cores from the next session, or the camera.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # A sharp softmax underflows to denormals, on which the next product is ten times as slow.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        if self.profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(self.profile)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                self._bytes, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no base class below Exception
+            raise TosaEdgeError(
+                f"ONNX Runtime {onnxruntime.__version__} cannot load {self.label}: {_first_line(error)}",
+                "Export it again with `tosa-edge export`, or update onnxruntime (see `tosa-edge doctor`).",
+            ) from error
+
+    def deactivate(self) -> None:
+        if self._session is not None and self.profile is not None:
+            self.profile_path = Path(self._session.end_profiling())
+        self._session = None
+
+    def release_bytes(self) -> None:
+        """Frees the serialised graph: the session has its own copy. The backend cannot be activated again."""
+        self._bytes = None
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(_port(p) for p in self._active().get_inputs())
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(_port(p) for p in self._active().get_outputs())
+
+    def infer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        session = self._active()
+        try:
+            results = session.run(None, feeds)
+        except Exception as error:
+            ports = ", ".join(f"{p.name} {p.dtype} {list(p.shape)}" for p in self.inputs)
+            raise TosaEdgeError(
+                f"{self.label} did not run: {_first_line(error)}", f"Its inputs are: {ports}."
+            ) from error
+        return dict(zip((p.name for p in session.get_outputs()), results, strict=True))
+
+    def _active(self) -> Any:
+        if self._session is None:
+            raise RuntimeError("the backend is not active: use it in a `with`, or call activate() first")
+        return self._session
+
+
+def _port(argument: Any) -> Port:
+    kind = argument.type.removeprefix("tensor(").removesuffix(")")
+    return Port(argument.name, tuple(argument.shape), _DTYPES.get(kind, kind))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,73 @@
+"""`tosa-edge bench`"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+
+ModelsArgument = Annotated[
+    Optional[list[str]],
+    typer.Argument(metavar="MODEL", help="The first is the baseline. Default: the bundled dense, g1 and g3."),
+]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How often each model takes its turn.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="0 is one for each core.")]
+ProfileFlag = Annotated[
+    bool, typer.Option("--profile", help="Also show where the time goes, by operator type.")
+]
+
+
+def main(
+    models: ModelsArgument = None,
+    rounds: RoundsOption = 30,
+    threads: ThreadsOption = 0,
+    profile: ProfileFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Latency and memory of models, taking turns in one run, as ratios to the first."""
+    from tosa_edge.bench.variants import bench
+    from tosa_edge.cli.progress import progress
+    from tosa_edge.model import DEFAULT_MODEL, load_graph
+
+    specs = models or [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3")]
+    with progress("bench", rounds, "rounds") as step:
+        result: dict[str, Any] = bench(specs, rounds, threads, step)
+    if profile:
+        from tosa_edge.bench.profile import profile as by_operator
+
+        result["profile"] = {
+            row["name"]: by_operator(load_graph(s), threads)
+            for row, s in zip(result["rows"], specs, strict=True)
+        }
+    _say(result)
+    emit(result, as_json)
+
+
+def _say(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    host = result["machine"]
+    where = f"{host['cpu']}, {result['threads']} threads, ONNX Runtime {host['onnxruntime']}"
+    table = Table(title=f"{where}\n{result['rounds']} rounds; ratio: times as fast as {result['baseline']}")
+    for heading in ("model", "size", "kept", "p50 ms", "ratio", "p10..p90", "peak MB"):
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    for row in result["rows"]:
+        table.add_row(
+            row["name"],
+            row["size"],
+            f"{row['kept']}/{row['tokens']}",
+            f"{row['p50_ms']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['ratio_p10']:.2f}..{row['ratio_p90']:.2f}",
+            "-" if row["peak_mb"] is None else f"{row['peak_mb']:.1f}",
+        )
+    console.print(table)
+    for name, operators in result.get("profile", {}).items():
+        part = Table(title=f"{name}: where the time goes")
+        for heading in ("operator", "nodes", "ms", "share"):
+            part.add_column(heading, justify="left" if heading == "operator" else "right")
+        for line in operators:
+            part.add_row(line["op"], str(line["nodes"]), f"{line['ms']:.2f}", f"{line['share']:.1%}")
+        console.print(part)

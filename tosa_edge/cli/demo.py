@@ -1,0 +1,27 @@
+"""`tosa-edge demo`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder for the video, the contact sheet and the summary.")
+]
+
+
+def main(out: OutOption = Path("demo"), as_json: JsonFlag = False) -> None:
+    """See it work: the bundled model on the bundled clip, as a video to look at."""
+    from tosa_edge.cli.recording import record, say
+    from tosa_edge.model import ASSETS, DEFAULT_MODEL
+
+    result = record(str(ASSETS / "clip.webm"), DEFAULT_MODEL, "letterbox", out, out / "demo.webm")
+    say(result)
+    console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True, markup=False)
+    console.print("  tosa-edge run --source YOUR_VIDEO    your own video, picture or folder of pictures")
+    console.print("  tosa-edge bench                      dense against selective, on this machine")
+    emit(result, as_json)

@@ -1,0 +1,68 @@
+"""`tosa-edge evaluate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.model import DEFAULT_MODEL
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A bundled name, a model folder or an .onnx file.")
+]
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", help="Pictures with depth: NAME.jpg + NAME.png (16-bit, mm), or rgb/ and depth/."),
+]
+LimitOption = Annotated[Optional[int], typer.Option("--limit", min=1, help="Only the first frames.")]
+PrefixOption = Annotated[str, typer.Option("--prefix", help="Only frames whose name begins with this.")]
+FitOption = Annotated[str, typer.Option("--fit", help="letterbox, stretch or crop.")]
+
+
+def main(
+    model: ModelArgument = DEFAULT_MODEL,
+    data: DataOption = ...,  # type: ignore[assignment]
+    limit: LimitOption = None,
+    prefix: PrefixOption = "",
+    fit: FitOption = "letterbox",
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure depth against ground truth, beside two baselines that know nothing."""
+    from tosa_edge.cli.progress import progress
+    from tosa_edge.depth_model import DepthModel
+    from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.validate.depth_data import find_pairs, read_samples
+    from tosa_edge.validate.evaluate import evaluate
+
+    pairs = [p for p in find_pairs(data) if p[0].stem.startswith(prefix)][:limit]
+    if not pairs:
+        raise TosaEdgeError(
+            f"no frame of {data} begins with {prefix!r}", "Leave --prefix out to take all of them."
+        )
+    with DepthModel.load(model, fit=fit) as loaded, progress(loaded.label, len(pairs)) as step:
+        result = {**evaluate(loaded, read_samples(pairs), step), "model": loaded.label, "data": str(data)}
+    _say(result)
+    emit(result, as_json)
+
+
+def _say(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    near, far = result["range_m"]
+    table = Table(title=f"{result['model']} on {result['n']} frames of {result['data']}")
+    for heading in ("frames", "n", "depth by", "AbsRel", "RMSE (m)", "δ<1.25", "δ<1.25²", "δ<1.25³"):
+        table.add_column(heading, justify="left" if heading in ("frames", "depth by") else "right")
+    groups = result["groups"] if len(result["groups"]) > 1 else {}
+    for name, part in [*groups.items(), ("all", result)]:
+        for by, scores in [(result["model"], part), *part["baselines"].items()]:
+            numbers = [f"{scores[key]:.3f}" for key in ("absrel", "rmse", "delta1", "delta2", "delta3")]
+            first = by == result["model"]
+            table.add_row(name if first else "", str(part["n"]) if first else "", by, *numbers)
+        table.add_section()
+    console.print(table)
+    console.print(
+        f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}"
+    )

@@ -1,0 +1,143 @@
+"""`DepthModel`: frames in, depth at the frame's own size out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from tosa_edge.backends import Backend
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.info import GraphInfo
+from tosa_edge.model import DEFAULT_MODEL, load_graph
+from tosa_edge.runtime.fit import Fit, check_mode, plan
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one frame gave.
+
+    depth: float32 [H, W] at the frame's size; `relative_inverse_depth` is larger where it is nearer.
+    kept: int32 [G, K], the patches each selection kept, in raster order; None for a dense graph.
+    fit: how the frame was fitted into the graph, to draw `kept` over the frame.
+    times_ms: `prepare`, `infer` and `restore`.
+    """
+
+    depth: np.ndarray
+    kept: np.ndarray | None
+    fit: Fit
+    times_ms: dict[str, float]
+
+
+class DepthModel:
+    """A depth model ready to be called.
+
+    Example:
+        >>> model = DepthModel.load("tosa_depth_s")
+        >>> depth = model(frame)                  # uint8 [H, W, 3] RGB -> float32 [H, W]
+        >>> depth = model(cv2.imread(path), bgr=True)
+    """
+
+    def __init__(self, backend: Backend, info: GraphInfo, label: str, fit: str = "letterbox") -> None:
+        check_mode(fit)
+        if info.batch != 1:
+            raise TosaEdgeError(
+                f"{label} takes {info.batch} pictures at once; frames come one at a time",
+                "Export the model with `--batch 1`.",
+            )
+        self.info = info
+        self.label = label
+        self.fit = fit
+        self._backend = backend
+        backend.activate()
+        self._takes_kept = any(port.name == "kept" for port in backend.inputs)
+
+    @classmethod
+    def load(cls, spec: str = DEFAULT_MODEL, *, fit: str = "letterbox", threads: int = 0) -> DepthModel:
+        """A bundled name, a model folder or an `.onnx` file; `threads` 0 is one for each core."""
+        check_mode(fit)
+        graph = load_graph(spec)
+        return cls(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, fit)
+
+    def __call__(self, frame: np.ndarray, bgr: bool = False) -> np.ndarray:
+        """uint8 [H, W, 3] -> float32 [H, W]."""
+        return self.predict(frame, bgr).depth
+
+    def predict(self, frame: np.ndarray, bgr: bool = False, kept: np.ndarray | None = None) -> Prediction:
+        """Depth with the kept patches and the time of each stage.
+
+        Args:
+            frame: uint8 [H, W, 3], or float in 0..1; RGB, or OpenCV's BGR with `bgr=True`.
+            kept: int32 [G, K], which a reuse graph needs and no other takes.
+        """
+        began = time.perf_counter()
+        picture = checked(frame)
+        fit = plan((picture.shape[0], picture.shape[1]), (self.info.height, self.info.width), self.fit)
+        image = fit.forward(picture)
+        if bgr:
+            image = np.ascontiguousarray(image[..., ::-1])
+        feeds = {"image": image[None], **self._reused(kept)}
+        prepared = time.perf_counter()
+        outputs = self._backend.infer(feeds)
+        inferred = time.perf_counter()
+        depth = fit.backward(outputs["depth"][0].astype(np.float32, copy=False))
+        chosen = outputs["kept"][0] if "kept" in outputs else kept
+        times = (prepared - began, inferred - prepared, time.perf_counter() - inferred)
+        return Prediction(
+            depth,
+            chosen,
+            fit,
+            dict(zip(("prepare", "infer", "restore"), (1000 * t for t in times), strict=True)),
+        )
+
+    def close(self) -> None:
+        self._backend.deactivate()
+
+    def __enter__(self) -> DepthModel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _reused(self, kept: np.ndarray | None) -> dict[str, np.ndarray]:
+        if self._takes_kept and kept is None:
+            raise TosaEdgeError(
+                f"{self.label} is a reuse graph: it needs the patches another graph kept",
+                "Give `predict` the `kept` of an earlier prediction, or use the graph without `.reuse`.",
+            )
+        if kept is None:
+            return {}
+        if not self._takes_kept:
+            raise TosaEdgeError(
+                f"{self.label} chooses its own patches", "Call it without `kept`, or load `.reuse`."
+            )
+        return {"kept": np.ascontiguousarray(kept, dtype=np.int32)[None]}
+
+
+def checked(frame: np.ndarray) -> np.ndarray:
+    """The frame as uint8 [H, W, 3], or an error that says what it should have been."""
+    frame = np.asarray(frame)
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise TosaEdgeError(
+            f"a frame of shape {list(frame.shape)} is not a colour picture [height, width, 3]",
+            "Convert it first, for example with cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB).",
+        )
+    if frame.dtype == np.uint8:
+        return frame
+    if not np.issubdtype(frame.dtype, np.floating):
+        raise TosaEdgeError(
+            f"a frame of {frame.dtype} is neither uint8 nor float",
+            "Scale it to 0..255 and use .astype(np.uint8).",
+        )
+    if not np.isfinite(frame).all():
+        raise TosaEdgeError(
+            "the frame holds NaN or infinity", "Mend what made it: pictures are finite numbers."
+        )
+    if frame.min() < 0 or frame.max() > 1:
+        raise TosaEdgeError(
+            f"a float frame runs from {frame.min():.3g} to {frame.max():.3g}, not within 0..1",
+            "Divide it by its largest possible value, or give uint8.",
+        )
+    return np.round(frame * 255).astype(np.uint8)

@@ -1,0 +1,121 @@
+"""Whether a picture or a video file is whole.
+
+Decoders are kind: of a file cut short they show what there is, grey below, or end early without a word. A
+robot must not take that for a picture, so the containers' own lengths are compared with the file first.
+Formats not known here are left to their decoder.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def is_whole(path: Path) -> bool:
+    """False when the file says it should be longer than it is, or a PNG's checksum is wrong."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(16)
+        file.seek(0)
+        for signature, at, check in _CHECKS:
+            if head[at : at + len(signature)] == signature:
+                return check(file, size)
+    return True
+
+
+def _jpeg(file: BinaryIO, size: int) -> bool:
+    """An end marker must follow the last scan's start; one inside the EXIF thumbnail does not count."""
+    data = file.read()
+    at = 2
+    while at + 4 <= size:
+        if data[at] != 0xFF:
+            return False
+        kind = data[at + 1]
+        if kind == 0xDA:  # after the first scan begins, FF D9 can only be the end
+            return data.find(b"\xff\xd9", at) >= 0
+        filler_or_bare = kind == 0xFF or 0xD0 <= kind <= 0xD8 or kind == 0x01
+        at += (
+            (1 if kind == 0xFF else 2) if filler_or_bare else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        )
+    return False
+
+
+def _png(file: BinaryIO, size: int) -> bool:
+    file.seek(8)
+    while len(start := file.read(8)) == 8:
+        length, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if length > size:
+            return False
+        body, checksum = file.read(length), file.read(4)
+        if len(checksum) < 4 or zlib.crc32(kind + body) != int.from_bytes(checksum, "big"):
+            return False
+        if kind == b"IEND":
+            return True
+    return False
+
+
+def _riff(file: BinaryIO, size: int) -> bool:
+    """WebP and AVI; a recorder that was killed leaves the length 0."""
+    length = int.from_bytes(file.read(8)[4:], "little")
+    return length > 0 and 8 + length <= size
+
+
+def _bmp(file: BinaryIO, size: int) -> bool:
+    return int.from_bytes(file.read(6)[2:], "little") <= size
+
+
+def _boxes(file: BinaryIO, size: int) -> bool:
+    """MP4 and MOV: a chain of boxes that ends with the file, one of them `moov`, the index."""
+    at, kinds = 0, set()
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        kinds.add(kind)
+        if length == 0:  # "until the end of the file"
+            break
+        if length < 8 or at + length > size:
+            return False
+        at += length
+    return b"moov" in kinds or b"moof" in kinds
+
+
+def _matroska(file: BinaryIO, size: int) -> bool:
+    """WebM and MKV: a header element and one segment, whose length a live recording may leave open."""
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(12)
+        _, id_length = _vint(head)
+        length, length_length = _vint(head[id_length:])
+        if not id_length or not length_length:
+            return False
+        at += id_length + length_length
+        if length == (1 << 7 * length_length) - 1:  # all ones: not known
+            return True
+        at += length
+    return at == size
+
+
+def _vint(data: bytes) -> tuple[int, int]:
+    """Matroska's number: as many bytes as there are leading zero bits, and one. Returns value and bytes."""
+    if not data or not data[0]:
+        return 0, 0
+    count = 9 - data[0].bit_length()
+    if count > len(data):
+        return 0, 0
+    return int.from_bytes(data[:count], "big") & ((1 << 7 * count) - 1), count
+
+
+_CHECKS: list[tuple[bytes, int, Callable[[BinaryIO, int], bool]]] = [
+    (b"\xff\xd8\xff", 0, _jpeg),
+    (b"\x89PNG\r\n\x1a\n", 0, _png),
+    (b"RIFF", 0, _riff),
+    (b"BM", 0, _bmp),
+    (b"ftyp", 4, _boxes),
+    (b"\x1aE\xdf\xa3", 0, _matroska),
+]

@@ -1,0 +1,37 @@
+"""Which patches the selective layers attended to, drawn over the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tosa_edge.runtime.fit import Fit
+
+# How much of a patch's light is left when no selection kept it.
+DARKEST = 0.25
+
+
+def kept_share(kept: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """int32 [G, K] -> float32 [rows, columns]: the share of the G selections that kept each patch."""
+    import numpy as np
+
+    counts = np.bincount(kept.reshape(-1), minlength=grid[0] * grid[1])
+    return (counts / len(kept)).astype(np.float32).reshape(grid)
+
+
+def overlay(picture: np.ndarray, share: np.ndarray, fit: Fit) -> np.ndarray:
+    """Greys and darkens what was bypassed.
+
+    picture: RGB uint8 [H, W, 3] at the frame's size. share: float32 [rows, columns].
+    A patch that every selection kept is as it was, one that none kept is dark grey, the others lie between.
+    What the graph never saw (around a crop) counts as bypassed.
+    """
+    import numpy as np
+
+    rows, columns = fit.size[0] // share.shape[0], fit.size[1] // share.shape[1]
+    field = np.kron(share, np.ones((rows, columns), np.float32))
+    weight = fit.backward(field, outside=0.0, nearest=True)[..., None]
+    grey = picture.mean(axis=2, keepdims=True, dtype=np.float32) * DARKEST
+    return np.round(weight * picture + (1 - weight) * grey).astype(np.uint8)

@@ -1,0 +1,64 @@
+"""The picture made for people: frame, coloured depth and kept patches side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tosa_edge.depth_model import Prediction
+from tosa_edge.info import GraphInfo
+from tosa_edge.runtime.colour import ColourScale, colour
+from tosa_edge.runtime.fit import Fit, plan
+from tosa_edge.runtime.opencv import opencv
+from tosa_edge.runtime.overlay import kept_share, overlay
+from tosa_edge.runtime.sources import Frame
+
+_LARGEST = 480  # pixels on the longer side of each of the pictures
+_LABEL = 22  # pixels of the bar above them
+
+
+class Painter:
+    """Paints panels of one size for one stream; a folder may hold pictures of several sizes."""
+
+    def __init__(self, info: GraphInfo) -> None:
+        self._info = info
+        self._scale = ColourScale(info.output)
+        self._tile: tuple[int, int] | None = None
+
+    def __call__(self, frame: Frame, prediction: Prediction) -> np.ndarray:
+        """RGB uint8 [h, w, 3]; both sides even, which video needs."""
+        height, width = frame.picture.shape[:2]
+        if self._tile is None:
+            self._tile = _tile_size(height, width)
+        picture = _placed(frame.picture, self._tile)
+        self._scale.update(prediction.depth)
+        tiles = [
+            ("picture", picture),
+            ("depth: bright is near", _placed(colour(self._scale.levels(prediction.depth)), self._tile)),
+        ]
+        if prediction.kept is not None:
+            share = kept_share(prediction.kept, self._info.grid)
+            # Drawn at the frame's own size, then made smaller: so the geometry is the depth's.
+            drawn = overlay(frame.picture, share, prediction.fit)
+            percent = round(100 * prediction.kept.shape[1] / self._info.tokens)
+            tiles.append((f"attended: {percent}% per selection", _placed(drawn, self._tile)))
+        return np.hstack([np.vstack([_bar(text, tile.shape[1]), tile]) for text, tile in tiles])
+
+
+def _tile_size(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, _LARGEST / max(height, width))
+    return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
+
+
+def _placed(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """Another shape than the first frame's is letterboxed; half a pixel of rounding is not."""
+    height, width = picture.shape[:2]
+    same_shape = abs(height * tile[1] / width - tile[0]) <= 2 and min(tile) > 2
+    fit: Fit = plan((height, width), tile, "stretch" if same_shape else "letterbox")
+    return fit.forward(picture)
+
+
+def _bar(text: str, width: int) -> np.ndarray:
+    cv2 = opencv()
+    bar = np.full((_LABEL, width, 3), 24, np.uint8)
+    cv2.putText(bar, text, (6, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (235, 235, 235), 1, cv2.LINE_AA)
+    return bar

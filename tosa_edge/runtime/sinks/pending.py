@@ -1,0 +1,78 @@
+"""A file or folder that is being written: under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from tosa_edge.errors import TosaEdgeError
+
+
+class Pending:
+    """Claims `final` at once, so that a place that cannot be written is known before the work, not after.
+
+    The temporary name keeps the suffix, by which OpenCV chooses a format.
+    """
+
+    def __init__(self, final: Path, folder: bool = False) -> None:
+        self.final = final
+        self.path = final.with_name(f".{final.stem}.part-{os.getpid()}{final.suffix}")
+        parent = final.parent
+        self._made = [p for p in (parent, *parent.parents) if not p.exists()]
+        if final.is_dir() and not folder:
+            raise TosaEdgeError(f"{final} is a folder; a file is to be written there", "Choose another name.")
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            if folder:
+                self.path.mkdir()
+            else:
+                self.path.touch()
+        except OSError as error:
+            self.abort()
+            raise cannot_write(final, error) from error
+
+    def commit(self) -> Path:
+        """To the disk, then to the final name: a power cut leaves the old file or the new one, no half."""
+        try:
+            if self.path.is_file():
+                with open(self.path, "rb") as file:
+                    os.fsync(file.fileno())
+            elif self.final.is_dir():
+                shutil.rmtree(self.final)
+            os.replace(self.path, self.final)
+        except OSError as error:
+            self.abort()
+            raise cannot_write(self.final, error) from error
+        return self.final
+
+    def abort(self) -> None:
+        if self.path.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        for folder in self._made:  # innermost first; one that others use by now is not empty and stays
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def write_bytes(final: Path, data: bytes) -> Path:
+    """All of `data` under `final`, or an error and nothing."""
+    pending = Pending(final)
+    try:
+        pending.path.write_bytes(data)
+    except OSError as error:
+        pending.abort()
+        raise cannot_write(final, error) from error
+    return pending.commit()
+
+
+def cannot_write(path: Path, error: OSError) -> TosaEdgeError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = (
+        "Free some space, or write to another disk." if full else "Choose a folder that you may write to."
+    )
+    return TosaEdgeError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}", remedy)

@@ -1,0 +1,86 @@
+"""A video file, read through OpenCV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime.complete import is_whole
+from tosa_edge.runtime.opencv import opencv, silence
+from tosa_edge.runtime.pictures import require_file
+from tosa_edge.runtime.sources import Frame
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Containers round their length, and sound may go on after the pictures end; more than this is damage.
+_MISSING_SHARE, _MISSING_SECONDS = 0.2, 0.25
+
+
+class VideoSource:
+    def __init__(self, spec: str) -> None:
+        path = Path(spec)
+        require_file(path)
+        self.label = spec
+        cv2 = opencv()
+        with silence():
+            self._capture = cv2.VideoCapture(str(path))
+        whole = is_whole(path)
+        if not self._capture.isOpened() and whole:
+            raise TosaEdgeError(
+                f"{path} is not a video that OpenCV can read",
+                "Give an MP4, WebM, MKV or AVI file; `ffmpeg -i FILE out.mp4` makes one of most others.",
+            )
+        if not whole:
+            self.close()
+            raise TosaEdgeError(f"{path} is cut short or damaged", "Copy, download or record it again.")
+        stated = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = stated if math.isfinite(stated) and 0 < stated <= 1000 else 30.0
+        # Live recordings do not know their length; OpenCV then makes up a number, often a negative one.
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames: int | None = int(count) if 0 < count < 1e9 else None
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        return Path(spec).is_file()
+
+    def __iter__(self) -> Iterator[Frame]:
+        cv2 = opencv()
+        index, now = 0, 0.0
+        while True:
+            picture = self._read()
+            if picture is None:
+                break
+            # Some containers state no times: then the rate must do.
+            stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            now = stated if stated > now or index == 0 else index / self.fps
+            yield Frame(index, now, picture, f"{index:06d}")
+            index += 1
+        self._check_end(index, now)
+
+    def _read(self) -> np.ndarray | None:
+        cv2 = opencv()
+        good, picture = self._capture.read()
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if good else None
+
+    def _check_end(self, count: int, now: float) -> None:
+        """A damaged video ends early and silently; its container still says how long it should have been."""
+        if not count:
+            raise TosaEdgeError(
+                f"{self.label} holds no picture that can be decoded", "Copy or record it again."
+            )
+        if self.frames is None or count >= self.frames:
+            return
+        length = self.frames / self.fps
+        missing = length - max(now + 1 / self.fps, count / self.fps)
+        if missing > max(_MISSING_SECONDS, _MISSING_SHARE * length):
+            raise TosaEdgeError(
+                f"{self.label} could be decoded for {length - missing:.1f} of its {length:.1f} seconds",
+                "It is cut short or damaged: copy, download or record it again.",
+            )
+
+    def close(self) -> None:
+        self._capture.release()
