@@ -10,6 +10,12 @@ KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
 
 
+def known_fields(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a JSON object that a dataclass has, lists as tuples; newer versions may write more."""
+    known = {f.name for f in fields(cls)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+
+
 @dataclass(frozen=True)
 class GraphInfo:
     """One graph of a model.
@@ -58,12 +64,8 @@ class GraphInfo:
         raw = json.loads(text)
         if not isinstance(raw, dict):
             raise ValueError("not a JSON object")
-        known = {f.name for f in fields(cls)}
-        told: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known
-        }
         try:
-            info = cls(**told)
+            info = cls(**known_fields(cls, raw))
             info.check()
         except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error

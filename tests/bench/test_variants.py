@@ -8,10 +8,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
+from tests.nets import random_image, tiny_checkpoint, tiny_pattern
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench import memory
 from tosa_edge.bench.picture import room
 from tosa_edge.bench.profile import by_operator, profile
-from tosa_edge.bench.variants import bench, feeds_for
+from tosa_edge.bench.variants import bench, feeds_for, graph_of
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.export.folder import export_file
 from tosa_edge.info import KEY
 from tosa_edge.model import load_graph
 
@@ -51,6 +55,29 @@ def test_rows_say_what_was_measured(tmp_path):
     assert result["rows"][0]["ratio"] == 1
     assert [(row["kept"], row["tokens"]) for row in result["rows"]] == [(6, 6), (tiny.KEPT, 6)]
     assert {"cpu", "cores", "onnxruntime"} <= set(result["machine"])
+
+
+def test_another_query_stride_is_the_graph_exported_with_it(tmp_path):
+    checkpoint = tiny_checkpoint(tmp_path)
+    exported = {}
+    for stride in (1, 8):
+        export_file(checkpoint, tmp_path / f"{stride}.onnx", tiny_pattern(1, query_stride=stride))
+        exported[stride] = load_graph(str(tmp_path / f"{stride}.onnx"))
+    derived = graph_of(f"{tmp_path / '8.onnx'}@1")
+    assert derived.label == "8@1"
+    assert derived.info == exported[1].info
+    image = {"image": random_image().numpy()}
+    with OnnxRuntimeBackend(derived) as ours, OnnxRuntimeBackend(exported[1]) as theirs:
+        ours_out, theirs_out = ours.infer(image), theirs.infer(image)
+    for name in ("depth", "kept"):
+        np.testing.assert_array_equal(ours_out[name], theirs_out[name])
+
+
+@pytest.mark.parametrize("stride", ["0", "x", "-1"])
+def test_impossible_strides_are_refused(tmp_path, stride):
+    path = tiny.save(tmp_path / "m.onnx", tiny.selective_info())
+    with pytest.raises(TosaEdgeError, match="no variant"):
+        graph_of(f"{path}@{stride}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from tosa_edge.training.losses import (
     attention_divergence,
+    canonical,
+    depth_loss,
     gradient_matching,
     inverse_depth,
     scale_and_shift_invariant,
@@ -49,6 +51,15 @@ def test_a_worse_prediction_costs_more():
     costs = [scale_and_shift_invariant(truth + level * noise, depth) for level in (0, 0.1, 0.3, 1.0)]
     assert costs == sorted(costs)
     assert costs[0] < 1e-5
+
+
+def test_canonical_loss_is_least_for_the_standardised_truth():
+    depth = depth_of(3)
+    best = standardise(inverse_depth(depth), depth > 0)
+    assert canonical(best, depth) < 1e-5
+    assert canonical(2 * best, depth) > 0.1
+    assert depth_loss(best, depth) < 1e-5
+    assert depth_loss(best, depth) < depth_loss(2 * best, depth) < canonical(2 * best, depth)
 
 
 def test_standardise_is_robust():

@@ -54,8 +54,6 @@ class OnnxRuntimeBackend(Activated):
         options.log_severity_level = _FATAL_ONLY  # our errors say it in two lines
         # Idle workers spin after a run: they would take the cores from the next session, or the camera.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # A sharp softmax underflows to denormals, on which the next product is ten times as slow.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         if self.profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(self.profile)

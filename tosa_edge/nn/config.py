@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.info import known_fields
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,4 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         raw: dict[str, Any] = json.loads(text)
-        known = {f.name for f in fields(cls)}
-        told: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known
-        }
-        return cls(**told)
+        return cls(**known_fields(cls, raw))

@@ -33,11 +33,6 @@ class Refine(nn.Module):
 class LastConv(nn.Conv2d):
     """float32 in every precision: half has too few steps for far, flat walls."""
 
-    def reset_parameters(self) -> None:
-        super().reset_parameters()
-        if self.bias is not None:
-            nn.init.ones_(self.bias)  # starts where the ReLU behind it passes a gradient
-
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.float()
         return self._conv_forward(x.float(), self.weight.float(), bias)
@@ -72,4 +67,5 @@ class DepthHead(nn.Module):
         quarter = F.relu(self.edges_quarter(half))
         x = self.quarter(resize(self.to_quarter(x), quarter) + quarter)
         x = F.relu(self.half_res(F.relu(resize(self.to_half(x), half) + half)))
-        return F.relu(F.pixel_shuffle(self.out(x), 2)).squeeze(1)
+        # No activation: the loss ignores scale and shift, and a ReLU here died on whole pictures.
+        return F.pixel_shuffle(self.out(x), 2).squeeze(1)

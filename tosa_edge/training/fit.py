@@ -20,7 +20,7 @@ from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint, save_depth_net
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.frames import Shards, augment, epochs
-from tosa_edge.training.losses import scale_and_shift_invariant
+from tosa_edge.training.losses import depth_loss
 from tosa_edge.training.state import Masters
 
 
@@ -38,7 +38,7 @@ class Recipe:
     layer_decay: float = 0.8
     selector_rate: float = 1e-3
     weight_decay: float = 0.02
-    warmup: int = 100
+    warmup: int = 60
     dense: float = 0.5
     average: float = 0.998
     seed: int = 0
@@ -92,11 +92,11 @@ def train_step(
     losses = {}
     if net.pattern.layers:
         prediction, _ = net(image)
-        loss = losses["selective"] = scale_and_shift_invariant(prediction, depth)
+        loss = losses["selective"] = depth_loss(prediction, depth)
     else:
         with SelectorLoss(net, query_stride=8) as selectors:
             prediction = net(image)
-        losses["dense"] = scale_and_shift_invariant(prediction, depth)
+        losses["dense"] = depth_loss(prediction, depth)
         losses["selectors"] = selectors.loss()
         loss = losses["dense"] + losses["selectors"]
     loss.backward()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 GRADIENT_SCALES = 4
+GRADIENT_WEIGHT = 0.5
 # Labels are depth; beyond this the inverse says nothing more.
 FARTHEST = 20.0
 
@@ -23,14 +24,31 @@ def standardise(x: Tensor, valid: Tensor) -> Tensor:
     return (x - median) / spread.clamp(min=1e-4)[:, None, None]
 
 
-def scale_and_shift_invariant(prediction: Tensor, depth: Tensor, gradient_weight: float = 0.5) -> Tensor:
-    """Distance of inverse depths after each has lost its own scale and shift, plus that of their gradients.
+def depth_loss(prediction: Tensor, depth: Tensor) -> Tensor:
+    """Half of each loss below: prediction [B, H, W], depth [B, H, W] in metres (0 = no reading) -> scalar.
 
-    prediction [B, H, W], depth [B, H, W] in metres (0 = no reading) -> scalar.
+    Free scale is what we want in the end, but from a random head it is a plateau (a hundred steps near the
+    loss of noise): the flatter the prediction, the more its own noise is blown up. The canonical loss leads
+    off it, and both together ended lower than either (128 frames, 120 steps: 1.15 against 1.20 and 1.26).
     """
+    return 0.5 * scale_and_shift_invariant(prediction, depth) + 0.5 * canonical(prediction, depth)
+
+
+def scale_and_shift_invariant(prediction: Tensor, depth: Tensor) -> Tensor:
+    """Distance of inverse depths after each has lost its own scale and shift."""
     valid = depth > 0
-    error = standardise(prediction, valid) - standardise(inverse_depth(depth), valid)
-    return _masked_mean(error.abs(), valid) + gradient_weight * gradient_matching(error, valid)
+    return _distance(standardise(prediction, valid), standardise(inverse_depth(depth), valid), valid)
+
+
+def canonical(prediction: Tensor, depth: Tensor) -> Tensor:
+    """Distance of the prediction as it stands from inverse depth without its scale and shift."""
+    valid = depth > 0
+    return _distance(prediction, standardise(inverse_depth(depth), valid), valid)
+
+
+def _distance(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    error = prediction - target
+    return _masked_mean(error.abs(), valid) + GRADIENT_WEIGHT * gradient_matching(error, valid)
 
 
 def gradient_matching(error: Tensor, valid: Tensor) -> Tensor:
