@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,11 +14,12 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
 from tosa_edge.export.trace import trace
-from tosa_edge.info import GraphInfo
+from tosa_edge.info import KEY, GraphInfo
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
+from tosa_edge.pending import written
 
 if TYPE_CHECKING:
     import onnx
@@ -61,9 +60,12 @@ def export_graph(
 
 def export_file(checkpoint: Path, out: Path, pattern: Pattern, **options: object) -> GraphInfo:
     """One self-contained `.onnx`, for other people's tools."""
-    model = export_graph(checkpoint, pattern, **options)  # type: ignore[arg-type]
-    _check(model)
-    write_whole(out, lambda part: part.write_bytes(model.SerializeToString()))
+    import onnx
+
+    with written(out) as path:
+        model = export_graph(checkpoint, pattern, **options)  # type: ignore[arg-type]
+        onnx.checker.check_model(model, full_check=True)
+        path.write_bytes(model.SerializeToString())
     return info_of(model)
 
 
@@ -78,15 +80,11 @@ def export_folder(
     batch: int = 1,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[GraphInfo]:
-    """A model folder: `weights.safetensors`, `model.json`, and a graph for each pattern, form and precision.
-
-    Everything is made beside `out` and moved there when it is whole.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        made = Path(scratch) / out.name
-        made.mkdir()
-        weights = made / WEIGHTS
+    """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision."""
+    if out.exists() and not _is_model_folder(out):
+        raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
+    with written(out, folder=True) as folder:
+        weights = folder / WEIGHTS
         net = load_depth_net(checkpoint, size)
         net.config = replace(net.config, name=out.name)
         save_depth_net(net, weights)
@@ -94,11 +92,14 @@ def export_folder(
         for name, pattern, form, precision in _variants(patterns, forms, precisions):
             progress(name)
             model = export_graph(weights, pattern, batch=batch, form=form, precision=precision, embed=False)
-            (made / f"{name}.onnx").write_bytes(model.SerializeToString())
+            (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
-        (made / "model.json").write_text(_model_json(net, infos, weights))
-        _replace_folder(made, out)
+        (folder / "model.json").write_text(_model_json(net, infos, weights))
     return list(infos.values())
+
+
+def _is_model_folder(path: Path) -> bool:
+    return path.is_dir() and ((path / WEIGHTS).exists() or not any(path.iterdir()))
 
 
 def _variants(
@@ -138,26 +139,7 @@ def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) ->
 
 
 def info_of(model: onnx.ModelProto) -> GraphInfo:
-    from tosa_edge.info import KEY
-
     return GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes under a temporary name and renames: nobody ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _check(model: onnx.ModelProto) -> None:
-    import onnx
-
-    onnx.checker.check_model(model, full_check=True)
 
 
 def _model_json(net: DepthNet, infos: dict[str, GraphInfo], weights: Path) -> str:
@@ -170,16 +152,3 @@ def _model_json(net: DepthNet, infos: dict[str, GraphInfo], weights: Path) -> st
         },
         indent=1,
     )
-
-
-def _replace_folder(made: Path, out: Path) -> None:
-    """Moves a finished folder into place; an older one goes only when the new one is there."""
-    if not out.exists():
-        made.rename(out)
-        return
-    if out.is_file() or not ((out / WEIGHTS).exists() or not any(out.iterdir())):
-        raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
-    old = made.with_name("old")
-    out.rename(old)
-    made.rename(out)
-    shutil.rmtree(old)

@@ -48,10 +48,9 @@ def _packages() -> list[Finding]:
     found = [
         Finding(n, v or "missing", OK if v else NEEDED, "" if v else f"{_INSTALL}.") for n, v in core.items()
     ]
-    extras = {"torch": "export", "triton": "dev", "onnx-graphsurgeon": "export", "safetensors": "export"}
-    for name, extra in extras.items():
+    for name in ("torch", "onnxscript", "onnx-graphsurgeon", "safetensors"):
         version = machine.version_of(name)
-        remedy = "" if version else f"Only for export and training: `pip install 'tosa-edge[{extra}]'`."
+        remedy = "" if version else "Only for export and training: `pip install 'tosa-edge[export]'`."
         found.append(Finding(name, version or "missing", OK if version else OPTIONAL, remedy))
     return found
 

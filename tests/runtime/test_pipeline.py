@@ -14,10 +14,10 @@ import pytest
 from tests import media, tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.pending import Pending, write_bytes
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
 from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-from tosa_edge.runtime.sinks.pending import Pending, write_bytes
 from tosa_edge.runtime.sinks.video import VideoSink, count_frames
 from tosa_edge.runtime.sources import open_source
 

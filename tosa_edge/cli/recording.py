@@ -21,8 +21,8 @@ def record(
     """Runs everything and returns what `--json` prints. `out` gets sheet and summary, `video` the video."""
     from tosa_edge import machine
     from tosa_edge.depth_model import DepthModel
+    from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
-    from tosa_edge.runtime.sinks.pending import write_bytes
     from tosa_edge.runtime.sources import open_source
 
     source = open_source(source_spec)

@@ -14,6 +14,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern
+from tosa_edge.pending import write_bytes
 
 CONFIG_KEY = "tosa_edge"
 # Where other projects keep the encoder inside their checkpoints.
@@ -135,11 +136,8 @@ def resample_positions(pos_embed: Tensor, old: tuple[int, int], new: tuple[int, 
 
 
 def save_depth_net(net: DepthNet, path: str | Path) -> None:
-    """Half-precision safetensors with the configuration inside; the old file stays until the new is whole."""
-    from safetensors.torch import save_file
+    """Half-precision safetensors with the configuration inside."""
+    from safetensors.torch import save
 
     tensors = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
-    part = Path(path).with_suffix(".part")
-    save_file(tensors, part, metadata={CONFIG_KEY: net.config.to_json()})
-    part.chmod(0o644)  # safetensors writes files nobody else may read
-    part.replace(path)
+    write_bytes(Path(path), save(tensors, metadata={CONFIG_KEY: net.config.to_json()}))

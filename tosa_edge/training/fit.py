@@ -6,10 +6,8 @@ that is killed goes on from its last checkpoint, on the very batches it would ha
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,10 @@ import torch
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
-from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint, save_depth_net
+from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.frames import Shards, augment, epochs
+from tosa_edge.training.frames import Shards, augment, batch_indices
+from tosa_edge.training.loop import Pace, train
 from tosa_edge.training.losses import depth_loss
 from tosa_edge.training.state import Masters
 
@@ -31,7 +30,7 @@ class Recipe:
     name: str = "tosa_depth_s"
     height: int = 252
     width: int = 336
-    steps: int = 2000
+    steps: int = 1500
     batch: int = 16
     head_rate: float = 1e-3
     encoder_rate: float = 5e-5
@@ -66,24 +65,13 @@ def learning_rates(net: DepthNet, recipe: Recipe) -> dict[str, float]:
         elif ".selectors." in name:
             rates[name] = recipe.selector_rate
         else:
-            depth = (
-                int(name.split(".")[2]) + 1
-                if ".blocks." in name
-                else (config.layers if ".norm." in name else 0)
-            )
+            block = int(name.split(".")[2]) + 1 if ".blocks." in name else 0
+            depth = config.layers if ".norm." in name else block
             rates[name] = recipe.encoder_rate * recipe.layer_decay ** (config.layers - depth)
     return rates
 
 
-def schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to a hundredth."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def train_step(
+def backward(
     net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe
 ) -> dict[str, float]:
     """Forward and backward of one batch under a freshly drawn pattern; returns the losses as numbers."""
@@ -91,67 +79,56 @@ def train_step(
     image, depth = torch.from_numpy(images), torch.from_numpy(depths)
     losses = {}
     if net.pattern.layers:
-        prediction, _ = net(image)
-        loss = losses["selective"] = depth_loss(prediction, depth)
+        losses["selective"] = depth_loss(net(image)[0], depth)
     else:
         with SelectorLoss(net, query_stride=8) as selectors:
-            prediction = net(image)
-        losses["dense"] = depth_loss(prediction, depth)
+            losses["dense"] = depth_loss(net(image), depth)
         losses["selectors"] = selectors.loss()
-        loss = losses["dense"] + losses["selectors"]
-    loss.backward()
+    torch.stack(list(losses.values())).sum().backward()
     return {name: float(value.detach()) for name, value in losses.items()}
 
 
-def fit(checkpoint: Path, shards: Path, out: Path, recipe: Recipe) -> Path:
+def fit(
+    checkpoint: Path,
+    shards: Path,
+    out: Path,
+    recipe: Recipe,
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> Path:
     """Trains to the end of the recipe and returns the weights file."""
-    torch.set_flush_denormal(True)
-    out.mkdir(parents=True, exist_ok=True)
     frames = Shards(shards)
     for refused in frames.refused:
         print(f"left out {refused}", flush=True)
     net = starting_net(checkpoint, recipe).bfloat16().train()
     masters = Masters(net, learning_rates(net, recipe), recipe.weight_decay, recipe.average)
-    resume = out / "state.safetensors"
-    step = masters.restore(resume) if resume.exists() else 0
-    batches = epochs(len(frames), recipe.batch, recipe.seed, step)
-    started, first = time.time(), step
-    with open(out / "log.jsonl", "a") as log:
-        while step < recipe.steps:
-            rng = np.random.default_rng((recipe.seed, 1, step))
-            images, depths = frames.batch(next(batches))
-            pairs = [augment(i, d, rng) for i, d in zip(images, depths, strict=True)]
-            images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-            losses = train_step(net, images, depths, rng, recipe)
-            norm = masters.step(schedule(step, recipe), step)
-            step += 1
-            rate = (step - first) / (time.time() - started)
-            log.write(
-                json.dumps({"step": step, **losses, "norm": norm, "per_second": rate * recipe.batch}) + "\n"
-            )
-            if step % recipe.checkpoint_every == 0 or step == recipe.steps:
-                log.flush()
-                masters.save(resume, step)
-                save_depth_net(masters.averaged(), out / "weights.safetensors")
-                speed = f"{rate * recipe.batch:.1f} frames/s, {(recipe.steps - step) / rate / 60:.0f} min"
-                print(f"step {step}/{recipe.steps}  {losses}  {speed} left", flush=True)
-    return out / "weights.safetensors"
+
+    def losses_of(step: int) -> dict[str, float]:
+        rng = np.random.default_rng((recipe.seed, 1, step))
+        images, depths = frames.batch(batch_indices(len(frames), recipe.batch, recipe.seed, step))
+        pairs = [augment(i, d, rng) for i, d in zip(images, depths, strict=True)]
+        return backward(net, np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), rng, recipe)
+
+    return train(masters, Pace(recipe.steps, recipe.warmup, recipe.checkpoint_every), out, losses_of, on_step)
 
 
 def main() -> None:
     import argparse
 
+    from tosa_edge.cli.progress import progress
+
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "checkpoint", type=Path, help="an official encoder, or a model of ours, as safetensors"
-    )
+    parser.add_argument("checkpoint", type=Path, help="an official encoder, or a model of ours")
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    for name, kind in (("name", str), ("steps", int), ("batch", int), ("encoder_rate", float), ("seed", int)):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Recipe, name))
+    for field in fields(Recipe):
+        kind = {"str": str, "int": int, "float": float}[str(field.type)]
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     args = vars(parser.parse_args())
     checkpoint, shards, out = (args.pop(key) for key in ("checkpoint", "shards", "out"))
-    fit(checkpoint, shards, out, Recipe(**args))
+    recipe = Recipe(**args)
+    with progress("training", recipe.steps, "steps") as advance:
+        weights = fit(checkpoint, shards, out, recipe, lambda step, losses: advance(step - 1))
+    print(f"wrote {weights}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,15 +54,12 @@ class Shards:
         return np.stack(images), np.stack(depths)
 
 
-def epochs(count: int, batch: int, seed: int, start: int = 0) -> Iterator[list[int]]:
-    """Endless batches of indices, each epoch in its own seeded order; `start` skips batches already seen."""
+def batch_indices(count: int, batch: int, seed: int, step: int) -> list[int]:
+    """What the step-th batch is made of: each epoch has its own seeded order and sees a frame once."""
     per_epoch = max(1, count // batch)
-    step = start
-    while True:
-        order = np.random.default_rng((seed, step // per_epoch)).permutation(count)
-        first = (step % per_epoch) * batch
-        yield order[first : first + batch].tolist()
-        step += 1
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    return order[place * batch : (place + 1) * batch].tolist()
 
 
 def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:

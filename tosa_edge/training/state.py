@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.pending import write_bytes
 
 
 class Masters:
@@ -63,8 +64,8 @@ class Masters:
         return net.eval()
 
     def save(self, path: Path, step: int) -> None:
-        """Everything a restart needs, under a temporary name until it is whole."""
-        from safetensors.torch import save_file
+        """Everything a restart needs."""
+        from safetensors.torch import save
 
         tensors: dict[str, Tensor] = {"step": torch.tensor(step)}
         tensors |= {f"weights/{n}": w.detach() for n, w in self.weights.items()}
@@ -72,9 +73,7 @@ class Masters:
         for name, group in zip(self.names, self.optimizer.param_groups, strict=True):
             for key, value in self.optimizer.state.get(group["params"][0], {}).items():
                 tensors[f"moments/{name}/{key}"] = torch.as_tensor(value)
-        part = path.with_suffix(".part")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, part)
-        part.replace(path)
+        write_bytes(path, save({k: v.contiguous() for k, v in tensors.items()}))
 
     def restore(self, path: Path) -> int:
         """Takes up a saved run; returns the step it had reached."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.runtime.opencv import opencv
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.pending import Pending, cannot_write
 
 GAP = 6
 _WIDTH = 960

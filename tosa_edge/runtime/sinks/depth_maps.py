@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.pending import Pending, cannot_write
 
 
 class DepthMapsSink:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.runtime.opencv import opencv, silence
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.pending import Pending, cannot_write
 
 # VP8 is written in real time by two cores, VP9 four times as slowly; every browser plays both.
 CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}

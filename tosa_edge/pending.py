@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
@@ -59,15 +60,25 @@ class Pending:
                 folder.rmdir()
 
 
-def write_bytes(final: Path, data: bytes) -> Path:
-    """All of `data` under `final`, or an error and nothing."""
-    pending = Pending(final)
+@contextlib.contextmanager
+def written(final: Path, folder: bool = False) -> Iterator[Path]:
+    """A temporary place to write to: moved to `final` when the block ends well, gone when it does not."""
+    pending = Pending(final, folder)
     try:
-        pending.path.write_bytes(data)
+        yield pending.path
     except OSError as error:
         pending.abort()
         raise cannot_write(final, error) from error
-    return pending.commit()
+    except BaseException:
+        pending.abort()
+        raise
+    pending.commit()
+
+
+def write_bytes(final: Path, data: bytes) -> None:
+    """All of `data` under `final`, or an error and nothing."""
+    with written(final) as path:
+        path.write_bytes(data)
 
 
 def cannot_write(path: Path, error: OSError) -> TosaEdgeError:

@@ -1,0 +1,123 @@
+"""`tosa-edge export`: what it writes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.media import left_behind
+from tests.nets import tiny_checkpoint
+from tosa_edge.cli import app
+from tosa_edge.model import load_graph
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return tiny_checkpoint(tmp_path)
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def test_one_file(tmp_path, checkpoint):
+    out = tmp_path / "new" / "fast.onnx"
+    result = call(checkpoint, "-o", out, "--size", "42x70", "--keep", 0.4, "--group", 3, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {
+        "model": str(out),
+        "form": "portable",
+        "size": [42, 70],
+        "tokens": 15,
+        "kept": 6,
+        "selections": [0],
+    }
+    info = load_graph(str(out)).info
+    assert (info.height, info.width, info.keep, info.group) == (42, 70, 0.4, 3)
+    assert [p.name for p in out.parent.iterdir()] == ["fast.onnx"]
+
+
+def test_a_folder_and_its_variants(tmp_path, checkpoint):
+    out = tmp_path / "robot"
+    result = call(checkpoint, "-o", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["selections"] == [0, 2]
+    assert load_graph(str(out)).label == "robot:g1"
+    assert load_graph(f"{out}:g3.reuse").info.form == "reuse"
+    # A model folder is a checkpoint too.
+    again = call(out, "-o", tmp_path / "dense.onnx", "--dense", "--precision", "fp16")
+    assert again.exit_code == 0, again.stderr
+    assert load_graph(str(tmp_path / "dense.onnx")).info.precision == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--size", "250x336"], "height 250 is not a multiple of the patch 14"),
+        (["--size", "large"], "--size large"),
+        (["--keep", "0"], "--keep 0"),
+        (["--keep", "1.5"], "--keep 1.5"),
+        (["--batch", "0"], "--batch 0"),
+        (["--group", "9"], "--group 9"),
+        (["--query-stride", "0"], "--query-stride 0"),
+        (["--selector", "random"], "--selector random"),
+        (["--form", "engine"], "--form engine"),
+        (["--precision", "int8"], "--precision int8"),
+        (["--dense", "--form", "plugin"], "dense model has no plugin form"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_in_two_lines(tmp_path, checkpoint, arguments, what):
+    before = left_behind(tmp_path)
+    result = call(checkpoint, "-o", tmp_path / "x.onnx", *arguments)
+    assert result.exit_code == 2
+    error, remedy = result.stderr.strip().splitlines()
+    assert what in error
+    assert remedy.startswith("do: ")
+    assert left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize("spoil", ["missing", "truncated", "a picture"])
+def test_bad_checkpoints(tmp_path, checkpoint, spoil):
+    data = checkpoint.read_bytes()
+    checkpoint.unlink()
+    if spoil != "missing":
+        checkpoint.write_bytes(data[: len(data) // 2] if spoil == "truncated" else b"\x89PNG\r\n\x1a\n" * 9)
+    before = left_behind(tmp_path)
+    result = call(checkpoint, "-o", tmp_path / "x.onnx")
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 2
+    assert left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["file/x.onnx", "/proc/x.onnx", "file/folder"])
+def test_a_place_that_cannot_be_written(tmp_path, checkpoint, place):
+    (tmp_path / "file").write_text("a file")
+    before = left_behind(tmp_path)
+    result = call(checkpoint, "-o", tmp_path / place)
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+    assert left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", ["x.onnx", "folder"])
+def test_a_full_disk_leaves_nothing(tmp_path, checkpoint, out):
+    """A process that may not write more than 20 KB stands for a disk without room."""
+    before = left_behind(tmp_path)
+    child = f"""
+        import resource, signal
+        from tosa_edge.cli import app
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20480, 20480))
+        app(["export", {str(checkpoint)!r}, "-o", {out!r}, "--dense"])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(child)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert left_behind(tmp_path) == before

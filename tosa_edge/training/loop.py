@@ -1,0 +1,75 @@
+"""The loop that every training shares: steps, a schedule, a log, checkpoints, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tosa_edge.nn.weights import save_depth_net
+from tosa_edge.training.state import Masters
+
+STATE, LOG, WEIGHTS = "state.safetensors", "log.jsonl", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long, how fast to start, how often to save."""
+
+    steps: int
+    warmup: int = 60
+    checkpoint_every: int = 50
+
+
+def schedule(step: int, pace: Pace) -> float:
+    """The share of the peak rate: linear warm-up, then a cosine to a hundredth."""
+    if step < pace.warmup:
+        return (step + 1) / pace.warmup
+    done = (step - pace.warmup) / max(1, pace.steps - pace.warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def train(
+    masters: Masters,
+    pace: Pace,
+    out: Path,
+    losses_of: Callable[[int], dict[str, float]],
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> Path:
+    """Runs to the last step and returns the averaged weights' file.
+
+    Args:
+        losses_of: forward and backward of one step, leaving gradients. It must depend on the step's number
+            alone, and on no earlier call: that is what makes a run that was killed end where it would have.
+    """
+    torch.set_flush_denormal(True)
+    out.mkdir(parents=True, exist_ok=True)
+    state, log = out / STATE, out / LOG
+    step = masters.restore(state) if state.exists() else 0
+    _forget(log, step)
+    with open(log, "a") as lines:
+        while step < pace.steps:
+            began = time.perf_counter()
+            losses = losses_of(step)
+            norm = masters.step(schedule(step, pace), step)
+            step += 1
+            entry = {"step": step, **losses, "norm": norm, "seconds": time.perf_counter() - began}
+            lines.write(json.dumps(entry) + "\n")
+            if step % pace.checkpoint_every == 0 or step == pace.steps:
+                lines.flush()
+                masters.save(state, step)
+                save_depth_net(masters.averaged(), out / WEIGHTS)
+            on_step(step, losses)
+    return out / WEIGHTS
+
+
+def _forget(log: Path, step: int) -> None:
+    """Takes out the lines of steps that are going to be repeated."""
+    if log.exists():
+        kept = [line for line in log.read_text().splitlines() if line and json.loads(line)["step"] <= step]
+        log.write_text("".join(f"{line}\n" for line in kept))
