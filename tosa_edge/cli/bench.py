@@ -51,17 +51,19 @@ def main(
 
 
 def _say(result: dict[str, Any]) -> None:
+    from rich import box
     from rich.table import Table
 
     host = result["machine"]
     where = f"{host['cpu']}, {result['threads']} threads, ONNX Runtime {host['onnxruntime']}"
-    table = Table(title=f"{where}\n{result['rounds']} rounds; ratio: times as fast as {result['baseline']}")
-    for heading in ("model", "size", "kept", "stride", "p50 ms", "ratio", "p10..p90", "peak MB"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+    sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
+    title = f"{where}\n{sizes}, {result['rounds']} rounds; ratio: times as fast as {result['baseline']}"
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    for heading in ("model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "peak MB"):
+        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for row in result["rows"]:
         table.add_row(
             row["name"],
-            row["size"],
             f"{row['kept']}/{row['tokens']}",
             str(row["query_stride"] if row["group"] else "-"),
             f"{row['p50_ms']:.1f}",

@@ -49,12 +49,14 @@ def main(
 
 
 def _say(result: dict[str, Any]) -> None:
+    from rich import box
     from rich.table import Table
 
     near, far = result["range_m"]
-    table = Table(title=f"{result['model']} on {result['n']} frames of {result['data']}")
-    for heading in ("frames", "n", "depth by", "AbsRel", "RMSE (m)", "δ<1.25", "δ<1.25²", "δ<1.25³"):
-        table.add_column(heading, justify="left" if heading in ("frames", "depth by") else "right")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{result['model']} on {result['n']} frames of {result['data']}")
+    for heading in ("frames", "n", "depth by", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"):
+        left = heading in ("frames", "depth by")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     groups = result["groups"] if len(result["groups"]) > 1 else {}
     for name, part in [*groups.items(), ("all", result)]:
         for by, scores in [(result["model"], part), *part["baselines"].items()]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +41,10 @@ def main(
     """A checkpoint to ONNX, dense or token-selective: one file, or a model folder."""
     path = find_checkpoint(checkpoint)
     wanted = parse_size(size)
-    try:
+    with needs_export_extra("exporting"):
         from tosa_edge.export.folder import check_options, export_file, export_folder, standard_patterns
         from tosa_edge.nn.tosa import Pattern, grouped
         from tosa_edge.nn.weights import read_checkpoint
-    except ImportError as error:
-        raise MachineLacks(
-            f"exporting needs the package {error.name}", "Install it: pip install 'tosa-edge[export]'."
-        ) from None
 
     _, config = read_checkpoint(path)
     layers = config.layers if config else 12
@@ -81,6 +79,17 @@ def main(
     console.print(f"wrote [bold]{out}[/]   next: tosa-edge inspect {out}")
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
     emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
+
+
+@contextmanager
+def needs_export_extra(doing: str) -> Iterator[None]:
+    """Imports within that fail for want of a package are told with the extra that brings it."""
+    try:
+        yield
+    except ImportError as error:
+        raise MachineLacks(
+            f"{doing} needs the package {error.name}", "Install it: pip install 'tosa-edge[export]'."
+        ) from None
 
 
 def find_checkpoint(spec: str) -> Path:

@@ -99,7 +99,7 @@ def fit(
     frames = Shards(shards)
     for refused in frames.refused:
         print(f"left out {refused}", flush=True)
-    net = starting_net(checkpoint, recipe).bfloat16().train()
+    net = starting_net(checkpoint, recipe)
     masters = Masters(net, learning_rates(net, recipe), recipe.weight_decay, recipe.average)
 
     def losses_of(step: int) -> dict[str, float]:

@@ -7,14 +7,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tosa_edge import machine
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.pending import write_bytes
 
 
-class Masters:
-    """AdamW on float32 copies of a bfloat16 model's weights, with an exponential moving average.
+def compute_type() -> torch.dtype:
+    """bfloat16 where the processor multiplies it in hardware; elsewhere it would only be slower."""
+    fast = any("bf16" in feature for feature in machine.cpu_features())
+    return torch.bfloat16 if fast else torch.float32
 
-    Eight bits of mantissa are enough to compute with but not to add small steps to.
+
+class Masters:
+    """AdamW on float32 copies of a model's weights, with an exponential moving average.
+
+    The model itself is taken over in float32 and computes in bfloat16 from then on: eight bits of mantissa
+    are enough to compute with, but not to add small steps to.
     """
 
     def __init__(self, net: DepthNet, rates: dict[str, float], weight_decay: float, average: float) -> None:
@@ -22,6 +30,7 @@ class Masters:
         self.names = [name for name, p in net.named_parameters() if rates[name] > 0]
         self.weights = {name: p.detach().float().clone() for name, p in net.named_parameters()}
         self.averages = {name: w.clone() for name, w in self.weights.items()}
+        net.to(compute_type()).train()
         for name, p in net.named_parameters():
             p.requires_grad_(rates[name] > 0)
         self.optimizer = torch.optim.AdamW(

@@ -1,0 +1,48 @@
+"""`tosa-edge distill`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.export import find_checkpoint, needs_export_extra
+from tosa_edge.cli.progress import progress
+
+
+def main(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CKPT", help="A model of ours: a file, a folder, a bundled name.")
+    ],
+    images: Annotated[
+        Path, typer.Option("--images", help="A folder of pictures, or a video: no labels needed.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="Folder for weights.safetensors, and for going on after a kill."),
+    ],
+    steps: Annotated[int, typer.Option(min=1, help="Steps with tokens being skipped.")] = 600,
+    selector_steps: Annotated[int, typer.Option(min=1, help="Steps of the selectors alone, before.")] = 200,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in each step.")] = 8,
+    most: Annotated[int, typer.Option(min=1, help="Use this many pictures, evenly spread.")] = 2000,
+    as_json: JsonFlag = False,
+) -> None:
+    """Teach a model to skip tokens in your own surroundings, from pictures without labels."""
+    path = find_checkpoint(checkpoint)
+    with needs_export_extra("distilling"):
+        from tosa_edge.nn.weights import load_depth_net
+        from tosa_edge.training.distill import Recipe, distill
+        from tosa_edge.training.pictures import read_pictures
+
+    config = load_depth_net(path).config
+    pictures, refused = read_pictures(images, (config.height, config.width), most)
+    for what in refused:
+        console.print(f"left out: {what}", markup=False, soft_wrap=True)
+    console.print(f"{len(pictures)} pictures at {config.height}x{config.width}")
+    recipe = Recipe(selector_steps=selector_steps, steps=steps, batch=min(batch, len(pictures)))
+    with progress("distilling", selector_steps + steps, "steps") as advance:
+        weights = distill(path, pictures, out, recipe, lambda step: advance(step - 1))
+    console.print(f"wrote [bold]{weights}[/]   next: tosa-edge export {weights} -o MODEL", soft_wrap=True)
+    emit({"weights": str(weights), "pictures": len(pictures), "refused": refused}, as_json)
