@@ -135,7 +135,8 @@ def test_pending_commits_or_leaves_nothing(tmp_path):
     pending.abort()
     pending.abort()
     assert media.left_behind(tmp_path) == []
-    assert write_bytes(tmp_path / "a" / "f.bin", b"x").read_bytes() == b"x"
+    write_bytes(tmp_path / "a" / "f.bin", b"x")
+    assert (tmp_path / "a" / "f.bin").read_bytes() == b"x"
     assert media.left_behind(tmp_path) == ["a", "f.bin"]
 
 

@@ -68,6 +68,8 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(shards, checkpoint, tmp_pa
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     run.wait()
+    with open(tmp_path / "b" / "log.jsonl", "a") as log:
+        log.write('{"step": 99, "den')  # as a kill in the middle of a line leaves it
     again = fit(checkpoint, shards, tmp_path / "b", RECIPE)
     steps = [json.loads(line)["step"] for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
     assert steps == list(range(1, RECIPE.steps + 1))

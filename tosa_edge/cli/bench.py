@@ -59,7 +59,7 @@ def _say(result: dict[str, Any]) -> None:
     sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
     title = f"{where}\n{sizes}, {result['rounds']} rounds; ratio: times as fast as {result['baseline']}"
     table = Table(box=box.SIMPLE_HEAD, title=title)
-    for heading in ("model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "peak MB"):
+    for heading in ("model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "MB"):
         table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for row in result["rows"]:
         table.add_row(

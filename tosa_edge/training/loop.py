@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,16 @@ class Pace:
     steps: int
     warmup: int = 60
     checkpoint_every: int = 50
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """A sharp softmax underflows, and denormals are ten times as slow. The setting is the whole thread's."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def schedule(step: int, pace: Pace) -> float:
@@ -47,12 +58,11 @@ def train(
         losses_of: forward and backward of one step, leaving gradients. It must depend on the step's number
             alone, and on no earlier call: that is what makes a run that was killed end where it would have.
     """
-    torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     state, log = out / STATE, out / LOG
     step = masters.restore(state) if state.exists() else 0
     _forget(log, step)
-    with open(log, "a") as lines:
+    with open(log, "a") as lines, flushed_denormals():
         while step < pace.steps:
             began = time.perf_counter()
             losses = losses_of(step)
@@ -71,5 +81,7 @@ def train(
 def _forget(log: Path, step: int) -> None:
     """Takes out the lines of steps that are going to be repeated."""
     if log.exists():
-        kept = [line for line in log.read_text().splitlines() if line and json.loads(line)["step"] <= step]
-        log.write_text("".join(f"{line}\n" for line in kept))
+        whole = [
+            line for line in log.read_text().splitlines() if line.endswith("}")
+        ]  # a kill may cut the last
+        log.write_text("".join(f"{line}\n" for line in whole if json.loads(line)["step"] <= step))
