@@ -23,7 +23,14 @@ EXPORT = ["torch==2.13.0", "onnxscript>=0.5", "safetensors>=0.4", "onnx-graphsur
 TRAIN = [*EXPORT, "embreex>=2.17; platform_machine == 'x86_64'"]
 TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.49.24", "onnx-graphsurgeon>=0.5"]
 RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.49.24"]
-DEV = [*TRAIN, "pytest>=8", "hypothesis>=6.100", "ruff>=0.8", "mypy>=1.13"]
+DEV = [
+    *TRAIN,
+    "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "ruff>=0.8",
+    "mypy>=1.13",
+]
 
 packages = find_packages(include=["tosa_edge", "tosa_edge.*"])
 for name in MAPPED:

@@ -34,8 +34,9 @@ class DepthNet(nn.Module):
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> [B, 3, H, W] in the precision of the weights."""
-        # Channels first, then arithmetic: a broadcast along the last axis costs five times as much.
-        pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        # Cast first: TensorRT transposes no uint8. Then channels first: a broadcast along the last axis costs
+        # five times as much.
+        pixels = (image.float().permute(0, 3, 1, 2) - self.mean) / self.std
         return pixels.to(self.encoder.cls_token.dtype)
 
     def forward(self, image: Tensor, kept: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
