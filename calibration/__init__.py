@@ -1,1 +1,1 @@
-"""Pictures to calibrate on, ranges, and where quantisation goes."""
+"""INT8 calibration: an empty place until there are INT8 engines."""
