@@ -13,8 +13,8 @@ import tosa_edge
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
-from tosa_edge.export.trace import trace
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.export.trace import info_of, trace
+from tosa_edge.info import GraphInfo
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
@@ -94,7 +94,7 @@ def export_folder(
             model = export_graph(weights, pattern, batch=batch, form=form, precision=precision, embed=False)
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
-        (folder / "model.json").write_text(_model_json(net, infos, weights))
+        (folder / "model.json").write_text(_model_json(net, infos))
     return list(infos.values())
 
 
@@ -138,15 +138,12 @@ def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) ->
         )
 
 
-def info_of(model: onnx.ModelProto) -> GraphInfo:
-    return GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
-
-
-def _model_json(net: DepthNet, infos: dict[str, GraphInfo], weights: Path) -> str:
+def _model_json(net: DepthNet, infos: dict[str, GraphInfo]) -> str:
+    (digest,) = {info.weights_sha256 for info in infos.values()}
     return json.dumps(
         {
             **json.loads(net.config.to_json()),
-            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights_sha256": digest,
             "version": tosa_edge.__version__,
             "graphs": {name: asdict(info) for name, info in infos.items()},
         },

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tosa_edge.export.trace import set_info
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.export.trace import info_of, set_info
 from tosa_edge.plugins import DOMAIN, PLUGIN_NAMESPACE, PLUGIN_VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def to_plugin_form(model: onnx.ModelProto) -> onnx.ModelProto:
     """A portable graph, complete in memory, as a new graph in plugin form."""
     import onnx_graphsurgeon as gs
 
-    info = GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
+    info = info_of(model)
     graph = gs.import_onnx(model)
     graph.functions = []
     for node in graph.nodes:

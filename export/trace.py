@@ -87,6 +87,10 @@ def add_functions(model: onnx.ModelProto) -> None:
             model.functions.append(operator.function)
 
 
+def info_of(model: onnx.ModelProto) -> GraphInfo:
+    return GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
+
+
 def set_info(model: onnx.ModelProto, info: GraphInfo) -> None:
     del model.metadata_props[:]
     model.metadata_props.add(key=KEY, value=info.to_json())

@@ -68,9 +68,8 @@ def find_graph(spec: str) -> Path:
     return folder / f"{wanted}.onnx"
 
 
-def label_of(spec: str) -> str:
+def label_of(path: Path) -> str:
     """A short name for tables and file names: `tosa_depth_s:g1`, or the stem of a file."""
-    path = find_graph(spec)
     return f"{path.parent.name}:{path.stem}" if (path.parent / WEIGHTS).exists() else path.stem
 
 
@@ -85,7 +84,7 @@ def load_graph(spec: str) -> LoadedGraph:
     proto = _parse(path)
     info = _describe(proto, path)
     _complete(proto, path.parent, info)
-    return LoadedGraph(proto, info, label_of(spec))
+    return LoadedGraph(proto, info, label_of(path))
 
 
 def _parse(path: Path) -> onnx.ModelProto:

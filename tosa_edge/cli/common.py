@@ -34,21 +34,14 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
             verb(*args, **kwargs)
-        except TosaEdgeError as error:
+        except (TosaEdgeError, OSError) as error:
+            told = error if isinstance(error, TosaEdgeError) else _from_system(error)
             console.print(
-                f"[bold red]error:[/] {_plain(error.what)}\n[bold]do:[/] {_plain(error.remedy)}",
+                f"[bold red]error:[/] {_plain(told.what)}\n[bold]do:[/] {_plain(told.remedy)}",
                 soft_wrap=True,
             )
-            if kwargs.get("as_json"):
-                emit({"error": error.what, "remedy": error.remedy}, True)
-            raise typer.Exit(error.exit_code) from None
-        except OSError as error:
-            what = f"{error.filename or 'a file'}: {error.strerror or error}"
-            remedy = _disk_remedy(error)
-            console.print(f"[bold red]error:[/] {_plain(what)}\n[bold]do:[/] {remedy}", soft_wrap=True)
-            if kwargs.get("as_json"):
-                emit({"error": what, "remedy": remedy}, True)
-            raise typer.Exit(2) from None
+            emit({"error": told.what, "remedy": told.remedy}, bool(kwargs.get("as_json")))
+            raise typer.Exit(told.exit_code) from None
 
     return wrapper
 
@@ -58,11 +51,13 @@ def _plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def _disk_remedy(error: OSError) -> str:
+def _from_system(error: OSError) -> TosaEdgeError:
+    """What the operating system refused, where nobody said it better."""
     import errno
 
-    return {
+    remedy = {
         errno.ENOSPC: "The disk is full: free some space, or write elsewhere with --out / -o.",
         errno.EACCES: "Choose a place you may write to, or mend the rights of this one.",
         errno.EROFS: "That file system is read-only: choose another place.",
     }.get(error.errno or 0, "Check that the path exists and can be used.")
+    return TosaEdgeError(f"{error.filename or 'a file'}: {error.strerror or error}", remedy)

@@ -60,12 +60,10 @@ def _train_selectors(
     rates = {n: recipe.selector_rate * (".selectors." in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.0, average=0.98)
 
-    def losses_of(step: int) -> dict[str, float]:
+    def losses_of(step: int) -> dict[str, Tensor]:
         with torch.no_grad(), SelectorLoss(net, QUERY_STRIDE) as heard:
             net.encoder(net.normalise(_batch(pictures, recipe, stage=1, step=step)), Pattern())
-        loss = heard.loss()
-        loss.backward()
-        return {"selectors": float(loss.detach())}
+        return {"selectors": heard.loss()}
 
     pace = Pace(recipe.selector_steps, recipe.selector_steps // 10, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(step))
@@ -79,17 +77,15 @@ def _train_student(
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)
 
-    def losses_of(step: int) -> dict[str, float]:
+    def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((recipe.seed, 3, step))
         image = net.normalise(_batch(pictures, recipe, stage=2, step=step))
         with torch.no_grad():
             target, _ = teacher.encoder(image, Pattern())
             depth = teacher.head(target, image)
         features, _ = net.encoder(image, draw_pattern(net.config.layers, rng, recipe.dense))
-        losses = {"features": feature_distance(features, target)}
-        losses["depth"] = (net.head(features, image) - depth).abs().mean() / depth.std().clamp(min=1e-6)
-        torch.stack(list(losses.values())).sum().backward()
-        return {name: float(value.detach()) for name, value in losses.items()}
+        away = (net.head(features, image) - depth).abs().mean() / depth.std().clamp(min=1e-6)
+        return {"features": feature_distance(features, target), "depth": away}
 
     pace = Pace(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.selector_steps + step))

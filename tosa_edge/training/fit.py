@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
@@ -71,21 +72,17 @@ def learning_rates(net: DepthNet, recipe: Recipe) -> dict[str, float]:
     return rates
 
 
-def backward(
+def batch_losses(
     net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe
-) -> dict[str, float]:
-    """Forward and backward of one batch under a freshly drawn pattern; returns the losses as numbers."""
+) -> dict[str, Tensor]:
+    """The losses of one batch under a freshly drawn pattern."""
     net.pattern = draw_pattern(net.config.layers, rng, recipe.dense)
     image, depth = torch.from_numpy(images), torch.from_numpy(depths)
-    losses = {}
     if net.pattern.layers:
-        losses["selective"] = depth_loss(net(image)[0], depth)
-    else:
-        with SelectorLoss(net, query_stride=8) as selectors:
-            losses["dense"] = depth_loss(net(image), depth)
-        losses["selectors"] = selectors.loss()
-    torch.stack(list(losses.values())).sum().backward()
-    return {name: float(value.detach()) for name, value in losses.items()}
+        return {"selective": depth_loss(net(image)[0], depth)}
+    with SelectorLoss(net, query_stride=8) as selectors:
+        loss = depth_loss(net(image), depth)
+    return {"dense": loss, "selectors": selectors.loss()}
 
 
 def fit(
@@ -102,11 +99,12 @@ def fit(
     net = starting_net(checkpoint, recipe)
     masters = Masters(net, learning_rates(net, recipe), recipe.weight_decay, recipe.average)
 
-    def losses_of(step: int) -> dict[str, float]:
+    def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((recipe.seed, 1, step))
         images, depths = frames.batch(batch_indices(len(frames), recipe.batch, recipe.seed, step))
         pairs = [augment(i, d, rng) for i, d in zip(images, depths, strict=True)]
-        return backward(net, np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), rng, recipe)
+        images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+        return batch_losses(net, images, depths, rng, recipe)
 
     return train(masters, Pace(recipe.steps, recipe.warmup, recipe.checkpoint_every), out, losses_of, on_step)
 

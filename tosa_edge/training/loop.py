@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tosa_edge.nn.weights import save_depth_net
 from tosa_edge.training.state import Masters
@@ -49,14 +50,14 @@ def train(
     masters: Masters,
     pace: Pace,
     out: Path,
-    losses_of: Callable[[int], dict[str, float]],
+    losses_of: Callable[[int], dict[str, Tensor]],
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> Path:
     """Runs to the last step and returns the averaged weights' file.
 
     Args:
-        losses_of: forward and backward of one step, leaving gradients. It must depend on the step's number
-            alone, and on no earlier call: that is what makes a run that was killed end where it would have.
+        losses_of: the losses of one step, of whose sum the gradient is taken. It must depend on the step's
+            number alone, and on no earlier call: so a run that was killed ends where it would have.
     """
     out.mkdir(parents=True, exist_ok=True)
     state, log = out / STATE, out / LOG
@@ -65,7 +66,9 @@ def train(
     with open(log, "a") as lines, flushed_denormals():
         while step < pace.steps:
             began = time.perf_counter()
-            losses = losses_of(step)
+            terms = losses_of(step)
+            torch.stack(list(terms.values())).sum().backward()
+            losses = {name: float(term.detach()) for name, term in terms.items()}
             norm = masters.step(schedule(step, pace), step)
             step += 1
             entry = {"step": step, **losses, "norm": norm, "seconds": time.perf_counter() - began}
