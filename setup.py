@@ -20,7 +20,12 @@ CORE = [
     "opencv-python-headless>=4.8; platform_machine != 'aarch64'",
 ]
 EXPORT = ["torch==2.13.0", "onnxscript>=0.5", "safetensors>=0.4", "onnx-graphsurgeon>=0.5"]
-TRAIN = [*EXPORT, "embreex>=2.17; platform_machine == 'x86_64'"]
+TRAIN = [
+    *EXPORT,
+    "h5py>=3.8",
+    "tomli>=2; python_version < '3.11'",
+    "embreex>=2.17; platform_machine == 'x86_64'",
+]
 TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.49.24", "onnx-graphsurgeon>=0.5"]
 RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.49.24"]
 DEV = [
@@ -46,7 +51,9 @@ setup(
     python_requires=">=3.10",
     packages=packages,
     package_dir={f"tosa_edge.{name}": name for name in MAPPED},
-    package_data={"tosa_edge": ["assets/**/*", "py.typed", "training/render/ATTRIBUTION.md"]},
+    package_data={
+        "tosa_edge": ["assets/**/*", "py.typed", "training/render/ATTRIBUTION.md", "training/recipes/*.toml"]
+    },
     install_requires=CORE,
     extras_require={
         "export": EXPORT,

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,12 +17,28 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint
 from tosa_edge.training.elastic import LEAST_KEEP, SelectorLoss, draw_pattern
-from tosa_edge.training.fit import Recipe, fit, learning_rates
+from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached
 from tosa_edge.training.frames import Shards, augment, batch_indices
 from tosa_edge.training.loop import Pace, schedule
 from tosa_edge.training.losses import scale_and_shift_invariant
+from tosa_edge.training.parallel import Place
+from tosa_edge.training.recipe import Recipe, Stage
 
-RECIPE = Recipe(name="tiny", height=56, width=84, steps=12, batch=4, warmup=2, checkpoint_every=3)
+STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
+RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint_every=3)
+
+
+RUN = """
+import sys
+from pathlib import Path
+import torch
+from tests.training.test_fit import RECIPE
+from tosa_edge.training.fit import fit
+from tosa_edge.training.frames import Shards
+torch.set_num_threads(1)
+checkpoint, shards, out = map(Path, sys.argv[1:])
+fit(checkpoint, Shards(shards), out, RECIPE)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +60,9 @@ def checkpoint(tmp_path_factory):
 
 
 def test_training_learns(shards, checkpoint, tmp_path):
-    recipe = replace(RECIPE, steps=120, head_rate=1e-2, encoder_rate=1e-3, average=0.9)
-    weights = fit(checkpoint, shards, tmp_path, recipe)
     frames = Shards(shards)
+    stage = Stage("elastic", 120, head_rate=1e-2, encoder_rate=1e-3, average=0.9)
+    weights = fit(checkpoint, frames, tmp_path, replace(RECIPE, stages=(stage,)))
     images, depths = frames.batch(list(range(len(frames))))
 
     def loss(path):
@@ -56,23 +73,24 @@ def test_training_learns(shards, checkpoint, tmp_path):
     assert loss(weights) < 0.8 * loss(checkpoint)
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(shards, checkpoint, tmp_path):
-    unbroken = fit(checkpoint, shards, tmp_path / "a", RECIPE)
-    code = (
-        "import sys; from pathlib import Path; from tosa_edge.training.fit import fit\n"
-        "from tests.training.test_fit import RECIPE; fit(*map(Path, sys.argv[1:]), RECIPE)"
-    )
-    run = subprocess.Popen([sys.executable, "-c", code, checkpoint, shards, tmp_path / "b"])
-    state = tmp_path / "b" / "state.safetensors"
+@pytest.mark.parametrize("stage", ["dense", "elastic"])
+def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint, tmp_path):
+    frames = Shards(shards)
+    unbroken = fit(checkpoint, frames, tmp_path / "a", RECIPE)
+    run = subprocess.Popen([sys.executable, "-c", RUN, checkpoint, shards, tmp_path / "b"])
+    state = tmp_path / "b" / stage / "state.safetensors"
     while not state.exists() and run.poll() is None:
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    with open(tmp_path / "b" / "log.jsonl", "a") as log:
-        log.write('{"step": 99, "den')  # as a kill in the middle of a line leaves it
-    again = fit(checkpoint, shards, tmp_path / "b", RECIPE)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
-    assert steps == list(range(1, RECIPE.steps + 1))
+    at, step = reached(tmp_path / "b", RECIPE)
+    assert at == stage
+    assert step in (3, 6)
+    log = tmp_path / "b" / stage / "log.jsonl"
+    with open(log, "a") as lines:
+        lines.write('{"step": 99, "den')  # as a kill in the middle of a line leaves it
+    again = fit(checkpoint, frames, tmp_path / "b", RECIPE)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 7))
     expected, got = read_checkpoint(unbroken)[0], read_checkpoint(again)[0]
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
@@ -136,10 +154,58 @@ def test_selectors_learn_from_a_dense_step_and_nothing_else_does():
 
 
 def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
-    rates = learning_rates(tiny_net(), RECIPE)
+    rates = learning_rates(tiny_net(), STAGES[0])
     blocks = [rates[f"encoder.blocks.{i}.attn.qkv.weight"] for i in range(4)]
     assert blocks == sorted(blocks)
     assert blocks[0] < rates["encoder.norm.weight"] < rates["head.out.weight"]
+    still = learning_rates(tiny_net(), replace(STAGES[0], frozen=2))
+    assert {n.split(".")[2] for n, rate in still.items() if ".blocks." in n and not rate} == {"0", "1"}
+    assert still["encoder.pos_embed"] == 0
     pace = Pace(steps=12, warmup=2)
     assert schedule(0, pace) < schedule(1, pace) == 1
     assert schedule(12, pace) == pytest.approx(0.01)
+
+
+def test_two_processes_train_what_one_does(shards, checkpoint, tmp_path):
+    """Each sees half of every batch; labels are everywhere, so the mean of the halves is the whole's."""
+    fit(checkpoint, Shards(shards), tmp_path / "one", RECIPE)
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        "29617",
+    ]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*torchrun, script, checkpoint, shards, tmp_path / "two"], env=env, check=True)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "dense" / "log.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    # Before the first step the weights are the same: so are the loss and the length of its gradient.
+    for name in ("dense", "selectors", "norm"):
+        assert two[0][name] == pytest.approx(one[0][name], rel=0.02)
+    assert two[-1]["dense"] == pytest.approx(one[-1]["dense"], rel=0.1)
+    steps = (tmp_path / "two" / "elastic" / "log.jsonl").read_text().splitlines()
+    assert len(steps) == 6  # one process writes
+
+
+def test_the_shares_of_all_processes_make_the_batch(shards):
+    frames = Shards(shards)
+    whole = draw_batch(frames, RECIPE, 0, 5, Place())
+    halves = [draw_batch(frames, RECIPE, 0, 5, Place(rank, 2)) for rank in range(2)]
+    for all_of_it, first, second in zip(whole, *halves, strict=True):
+        assert np.array_equal(all_of_it[::2], first)
+        assert np.array_equal(all_of_it[1::2], second)
+
+
+def test_a_damaged_state_is_refused_by_name(shards, checkpoint, tmp_path):
+    fit(checkpoint, Shards(shards), tmp_path, RECIPE)
+    state = tmp_path / "dense" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(TosaEdgeError, match="is not a complete checkpoint"):
+        fit(checkpoint, Shards(shards), tmp_path, RECIPE)

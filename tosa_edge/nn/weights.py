@@ -62,7 +62,7 @@ def load_depth_net(
     if config is None:
         raise TosaEdgeError(
             f"{path} holds an encoder without a depth head",
-            "Train a head on it first: python -m tosa_edge.training.fit --help.",
+            "Train a head on it first: tosa-edge train --help.",
         )
     net = DepthNet(config.at(*size) if size else config, pattern)
     tensors["encoder.pos_embed"] = resample_positions(

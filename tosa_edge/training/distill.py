@@ -22,6 +22,8 @@ from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.frames import augment, batch_indices
 from tosa_edge.training.loop import Pace, train
+from tosa_edge.training.losses import depth_distance, feature_distance
+from tosa_edge.training.parallel import device, join
 from tosa_edge.training.state import Masters, compute_type
 
 QUERY_STRIDE = 8
@@ -73,7 +75,7 @@ def _train_student(
     checkpoint: Path, pictures: np.ndarray, out: Path, recipe: Recipe, on_step: Callable[[int], None]
 ) -> Path:
     net = load_depth_net(checkpoint)
-    teacher = copy.deepcopy(net).to(compute_type()).requires_grad_(False)
+    teacher = copy.deepcopy(net).to(device(), compute_type()).requires_grad_(False)
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)
 
@@ -84,25 +86,17 @@ def _train_student(
             target, _ = teacher.encoder(image, Pattern())
             depth = teacher.head(target, image)
         features, _ = net.encoder(image, draw_pattern(net.config.layers, rng, recipe.dense))
-        away = (net.head(features, image) - depth).abs().mean() / depth.std().clamp(min=1e-6)
+        away = depth_distance(net.head(features, image), depth)
         return {"features": feature_distance(features, target), "depth": away}
 
     pace = Pace(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.selector_steps + step))
 
 
-def feature_distance(features: list[Tensor], target: list[Tensor]) -> Tensor:
-    """Mean squared distance as a share of the target's variance, over the layers. Each [B, N, D]."""
-    shares = [
-        (f.float() - t.float()).square().mean() / t.float().var()
-        for f, t in zip(features, target, strict=True)
-    ]
-    return torch.stack(shares).mean()
-
-
 def _batch(pictures: np.ndarray, recipe: Recipe, stage: int, step: int) -> Tensor:
     """uint8 [B, H, W, 3], as other cameras and other lamps would have shown them."""
     rng = np.random.default_rng((recipe.seed, stage, step))
-    indices = batch_indices(len(pictures), recipe.batch, recipe.seed + stage, step)
+    indices = join().share(batch_indices(len(pictures), recipe.batch, recipe.seed + stage, step))
     no_depth = np.zeros(pictures.shape[1:3], np.float32)
-    return torch.from_numpy(np.stack([augment(pictures[i], no_depth, rng)[0] for i in indices]))
+    seen = np.stack([augment(pictures[i], no_depth, rng)[0] for i in indices])
+    return torch.from_numpy(seen).to(device())

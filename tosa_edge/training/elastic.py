@@ -16,8 +16,8 @@ GROUPS = (1, 3)
 LEAST_KEEP = 0.3
 
 
-def draw_pattern(layers: int, rng: Generator, dense: float) -> Pattern:
-    """Dense with probability `dense`, else any group, query stride and keep."""
+def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
+    """Dense with probability `dense`, else any group, query stride and keep; often the ones that ship."""
     if rng.random() < dense:
         return Pattern()
     keep = 0.5 if rng.random() < 0.4 else float(rng.uniform(LEAST_KEEP, 1.0))

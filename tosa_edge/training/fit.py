@@ -1,133 +1,162 @@
-"""Trains a depth model on labelled shards: python -m tosa_edge.training.fit --help.
+"""Trains a depth model on labelled frames, stage after stage, as its recipe says.
 
-Starts from an encoder's or a model's checkpoint, ends with `weights.safetensors` in half precision. A run
+Every stage has a folder of its own with its state, its log and its weights; the next begins with those. A run
 that is killed goes on from its last checkpoint, on the very batches it would have seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
-from tosa_edge.nn.config import ModelConfig
+from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
+from tosa_edge.training import parallel
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.frames import Shards, augment, batch_indices
-from tosa_edge.training.loop import Pace, train
-from tosa_edge.training.losses import depth_loss
+from tosa_edge.training.frames import augment, batch_indices
+from tosa_edge.training.loop import STATE, Pace, train
+from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
+from tosa_edge.training.recipe import Recipe, Stage
+from tosa_edge.training.shrink import shrink
 from tosa_edge.training.state import Masters
 
+# A selective run learns from the labels, and from what the dense run made of the same pictures.
+SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 0.5, 1.0, 0.5
 
-@dataclass(frozen=True)
-class Recipe:
-    """How one model is trained."""
 
-    name: str = "tosa_depth_s"
-    height: int = 252
-    width: int = 336
-    steps: int = 1500
-    batch: int = 16
-    head_rate: float = 1e-3
-    encoder_rate: float = 5e-5
-    layer_decay: float = 0.8
-    selector_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup: int = 60
-    dense: float = 0.5
-    average: float = 0.998
-    seed: int = 0
-    checkpoint_every: int = 50
+class Labelled(Protocol):
+    """Where labelled frames come from: any of the readers."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: list[int]) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def fit(
+    checkpoint: Path,
+    frames: Labelled,
+    out: Path,
+    recipe: Recipe,
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> Path:
+    """Trains to the end of the recipe and returns the weights file."""
+    processes = parallel.join().count
+    if min(recipe.batch, len(frames)) < processes:
+        raise TosaEdgeError(
+            f"{processes} processes cannot share a batch of {min(recipe.batch, len(frames))}",
+            "Start fewer processes, or raise the recipe's batch.",
+        )
+    net, done = starting_net(checkpoint, recipe), 0
+    for number, stage in enumerate(recipe.stages):
+        weights = _fit_stage(net, frames, out / stage.name, recipe, number, _shifted(on_step, done))
+        net, done = load_depth_net(weights), done + stage.steps
+    return weights
 
 
 def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
-    """A model to train: all of ours, or an official encoder under a new head."""
+    """A model to train: one of ours, as it is or cut down, or an official encoder under a new head."""
     tensors, config = read_checkpoint(checkpoint)
     if config is not None:
-        return load_depth_net(checkpoint, (recipe.height, recipe.width))
+        net = load_depth_net(checkpoint, (recipe.height, recipe.width))
+        if recipe.shrink is None or net.config.name == recipe.name:
+            return net
+        return shrink(net, recipe.shrink, recipe.name)
     torch.manual_seed(recipe.seed)
     net = DepthNet(encoder_config(tensors, recipe.height, recipe.width, recipe.name))
     load_encoder(net, tensors)
     return net
 
 
-def learning_rates(net: DepthNet, recipe: Recipe) -> dict[str, float]:
-    """The peak rate of every parameter: lower layers know more already, and move less."""
-    config: ModelConfig = net.config
+def reached(out: Path, recipe: Recipe) -> tuple[str, int]:
+    """The stage that a run in this folder goes on with, and its step."""
+    from safetensors import safe_open
+
+    for stage in reversed(recipe.stages):
+        if (out / stage.name / STATE).exists():
+            with safe_open(out / stage.name / STATE, framework="np") as file:
+                return stage.name, int(file.get_tensor("step"))
+    return recipe.stages[0].name, 0
+
+
+def learning_rates(net: DepthNet, stage: Stage) -> dict[str, float]:
+    """The peak rate of every parameter: lower layers know more already, and move less or not at all."""
+    layers = net.config.layers
     rates = {}
     for name, _ in net.named_parameters():
         if name.startswith("head."):
-            rates[name] = recipe.head_rate
+            rates[name] = stage.head_rate
         elif ".selectors." in name:
-            rates[name] = recipe.selector_rate
+            rates[name] = stage.selector_rate
         else:
             block = int(name.split(".")[2]) + 1 if ".blocks." in name else 0
-            depth = config.layers if ".norm." in name else block
-            rates[name] = recipe.encoder_rate * recipe.layer_decay ** (config.layers - depth)
+            depth = layers if ".norm." in name else block
+            still = bool(stage.frozen) and depth <= stage.frozen
+            rates[name] = 0.0 if still else stage.encoder_rate * stage.layer_decay ** (layers - depth)
     return rates
 
 
-def batch_losses(
-    net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: np.random.Generator, recipe: Recipe
+def stage_losses(
+    net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: Generator, stage: Stage
 ) -> dict[str, Tensor]:
-    """The losses of one batch under a freshly drawn pattern."""
-    net.pattern = draw_pattern(net.config.layers, rng, recipe.dense)
-    image, depth = torch.from_numpy(images), torch.from_numpy(depths)
-    if net.pattern.layers:
-        return {"selective": depth_loss(net(image)[0], depth)}
-    with SelectorLoss(net, query_stride=8) as selectors:
-        loss = depth_loss(net(image), depth)
-    return {"dense": loss, "selectors": selectors.loss()}
+    """The losses of one batch: uint8 [B, H, W, 3] and metres [B, H, W]."""
+    at = parallel.device()
+    image, depth = net.normalise(torch.from_numpy(images).to(at)), torch.from_numpy(depths).to(at)
+    with SelectorLoss(net, query_stride=32) as selectors:
+        features, _ = net.encoder(image, Pattern())
+    predicted = net.head(features, image)
+    terms = {"dense": depth_loss(predicted, depth), "selectors": selectors.loss()}
+    if stage.elastic:
+        some, _ = net.encoder(image, draw_pattern(net.config.layers, rng))
+        guess = net.head(some, image)
+        terms["selective"] = SELECTIVE_WEIGHT * depth_loss(guess, depth)
+        terms["features"] = FEATURE_WEIGHT * feature_distance(some, [f.detach() for f in features])
+        terms["match"] = MATCH_WEIGHT * depth_distance(guess, predicted.detach())
+    return terms
 
 
-def fit(
-    checkpoint: Path,
-    shards: Path,
+def draw_batch(
+    frames: Labelled, recipe: Recipe, number: int, step: int, place: parallel.Place
+) -> tuple[np.ndarray, np.ndarray]:
+    """This process's share of a step's frames. A frame's augmentation is the same whoever it falls to."""
+    indices = batch_indices(len(frames), recipe.batch, recipe.seed + number, step)
+    places = place.share(list(range(len(indices))))
+    images, depths = frames.batch([indices[p] for p in places])
+    pairs = [
+        augment(image, depth, np.random.default_rng((recipe.seed, 1, number, step, p)))
+        for p, image, depth in zip(places, images, depths, strict=True)
+    ]
+    return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+
+
+def _fit_stage(
+    net: DepthNet,
+    frames: Labelled,
     out: Path,
     recipe: Recipe,
-    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+    number: int,
+    on_step: Callable[[int, dict[str, float]], None],
 ) -> Path:
-    """Trains to the end of the recipe and returns the weights file."""
-    frames = Shards(shards)
-    for refused in frames.refused:
-        print(f"left out {refused}", flush=True)
-    net = starting_net(checkpoint, recipe)
-    masters = Masters(net, learning_rates(net, recipe), recipe.weight_decay, recipe.average)
+    stage, place = recipe.stages[number], parallel.join()
+    masters = Masters(net, learning_rates(net, stage), stage.weight_decay, stage.average)
 
     def losses_of(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng((recipe.seed, 1, step))
-        images, depths = frames.batch(batch_indices(len(frames), recipe.batch, recipe.seed, step))
-        pairs = [augment(i, d, rng) for i, d in zip(images, depths, strict=True)]
-        images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-        return batch_losses(net, images, depths, rng, recipe)
+        images, depths = draw_batch(frames, recipe, number, step, place)
+        rng = np.random.default_rng((recipe.seed, 2, number, step))
+        return stage_losses(net, images, depths, rng, stage)
 
-    return train(masters, Pace(recipe.steps, recipe.warmup, recipe.checkpoint_every), out, losses_of, on_step)
-
-
-def main() -> None:
-    import argparse
-
-    from tosa_edge.cli.progress import progress
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="an official encoder, or a model of ours")
-    parser.add_argument("--shards", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    for field in fields(Recipe):
-        kind = {"str": str, "int": int, "float": float}[str(field.type)]
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
-    args = vars(parser.parse_args())
-    checkpoint, shards, out = (args.pop(key) for key in ("checkpoint", "shards", "out"))
-    recipe = Recipe(**args)
-    with progress("training", recipe.steps, "steps") as advance:
-        weights = fit(checkpoint, shards, out, recipe, lambda step, losses: advance(step - 1))
-    print(f"wrote {weights}")
+    pace = Pace(stage.steps, stage.warmup, recipe.checkpoint_every)
+    return train(masters, pace, out, losses_of, on_step)
 
 
-if __name__ == "__main__":
-    main()
+def _shifted(
+    on_step: Callable[[int, dict[str, float]], None], done: int
+) -> Callable[[int, dict[str, float]], None]:
+    return lambda step, losses: on_step(done + step, losses)

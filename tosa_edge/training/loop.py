@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tosa_edge.nn.weights import save_depth_net
+from tosa_edge.training.parallel import average, join, wait_for_all
 from tosa_edge.training.state import Masters
 
 STATE, LOG, WEIGHTS = "state.safetensors", "log.jsonl", "weights.safetensors"
@@ -60,24 +62,29 @@ def train(
             number alone, and on no earlier call: so a run that was killed ends where it would have.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state, log = out / STATE, out / LOG
+    state, log, first = out / STATE, out / LOG, join().rank == 0
     step = masters.restore(state) if state.exists() else 0
-    _forget(log, step)
-    with open(log, "a") as lines, flushed_denormals():
+    wait_for_all()
+    if first:
+        _forget(log, step)
+    with open(log if first else os.devnull, "a") as lines, flushed_denormals():
         while step < pace.steps:
             began = time.perf_counter()
             terms = losses_of(step)
             torch.stack(list(terms.values())).sum().backward()
-            losses = {name: float(term.detach()) for name, term in terms.items()}
+            told = torch.stack([term.detach().float() for term in terms.values()])
+            average([told])
+            losses = dict(zip(terms, told.tolist(), strict=True))
             norm = masters.step(schedule(step, pace), step)
             step += 1
             entry = {"step": step, **losses, "norm": norm, "seconds": time.perf_counter() - began}
             lines.write(json.dumps(entry) + "\n")
-            if step % pace.checkpoint_every == 0 or step == pace.steps:
+            if first and (step % pace.checkpoint_every == 0 or step == pace.steps):
                 lines.flush()
                 masters.save(state, step)
                 save_depth_net(masters.averaged(), out / WEIGHTS)
             on_step(step, losses)
+    wait_for_all()
     return out / WEIGHTS
 
 

@@ -62,6 +62,20 @@ def gradient_matching(error: Tensor, valid: Tensor) -> Tensor:
     return total
 
 
+def feature_distance(features: list[Tensor], target: list[Tensor]) -> Tensor:
+    """Mean squared distance as a share of the target's variance, over the layers. Each [B, N, D]."""
+    shares = [
+        (f.float() - t.float()).square().mean() / t.float().var()
+        for f, t in zip(features, target, strict=True)
+    ]
+    return torch.stack(shares).mean()
+
+
+def depth_distance(depth: Tensor, target: Tensor) -> Tensor:
+    """Mean distance of two predictions [B, H, W], as a share of the target's spread."""
+    return (depth - target).abs().mean() / target.std().clamp(min=1e-6)
+
+
 def attention_divergence(predicted: Tensor, target: Tensor) -> Tensor:
     """KL divergence of predicted attention maps [B, h, Q, T] from the true ones of the next layer."""
     target = target.clamp(min=1e-9)

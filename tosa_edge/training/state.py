@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from tosa_edge import machine
+from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.pending import write_bytes
+from tosa_edge.training.parallel import average, device
 
 
 def compute_type() -> torch.dtype:
-    """bfloat16 where the processor multiplies it in hardware; elsewhere it would only be slower."""
+    """bfloat16 where the machine multiplies it in hardware; elsewhere it would only be slower."""
+    if device().type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = any("bf16" in feature for feature in machine.cpu_features())
     return torch.bfloat16 if fast else torch.float32
 
@@ -22,12 +26,14 @@ class Masters:
     """AdamW on float32 copies of a model's weights, with an exponential moving average.
 
     The model itself is taken over in float32 and computes in bfloat16 from then on: eight bits of mantissa
-    are enough to compute with, but not to add small steps to.
+    are enough to compute with, but not to add small steps to. Where several processes train together, all
+    hold the same masters and step by the mean of their gradients.
     """
 
     def __init__(self, net: DepthNet, rates: dict[str, float], weight_decay: float, average: float) -> None:
         self.net, self.average = net, average
         self.names = [name for name, p in net.named_parameters() if rates[name] > 0]
+        net.to(device())
         self.weights = {name: p.detach().float().clone() for name, p in net.named_parameters()}
         self.averages = {name: w.clone() for name, w in self.weights.items()}
         net.to(compute_type()).train()
@@ -53,6 +59,7 @@ class Masters:
             grad = parameters[name].grad
             self.weights[name].grad = None if grad is None else grad.float()
             parameters[name].grad = None
+        average([g for n in self.names if (g := self.weights[n].grad) is not None])
         norm = torch.nn.utils.clip_grad_norm_([self.weights[n] for n in self.names], clip)
         if norm.isfinite():
             for group in self.optimizer.param_groups:
@@ -69,7 +76,7 @@ class Masters:
     def averaged(self) -> DepthNet:
         """The averaged weights as a float32 model of its own."""
         net = DepthNet(self.net.config)
-        net.load_state_dict(self.averages, strict=True)
+        net.load_state_dict({name: w.cpu() for name, w in self.averages.items()}, strict=True)
         return net.eval()
 
     def save(self, path: Path, step: int) -> None:
@@ -86,9 +93,16 @@ class Masters:
 
     def restore(self, path: Path) -> int:
         """Takes up a saved run; returns the step it had reached."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        tensors = load_file(path)
+        try:
+            tensors = load_file(path, device=str(device()))
+        except (SafetensorError, OSError) as error:
+            raise TosaEdgeError(
+                f"{path} is not a complete checkpoint: {error}",
+                "Delete it to begin this stage anew, or put back a copy.",
+            ) from error
         parameters = dict(self.net.named_parameters())
         with torch.no_grad():
             for name in self.weights:

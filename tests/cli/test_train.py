@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from tests.nets import TINY, tiny_checkpoint
+from tosa_edge.cli import app
+from tosa_edge.nn.weights import load_depth_net
+
+RECIPE = f"""
+name = "tiny"
+start = "no such model"
+height = {TINY.height}
+width = {TINY.width}
+batch = 2
+checkpoint_every = 2
+
+[[stages]]
+name = "elastic"
+steps = 4
+warmup = 1
+"""
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "frames").mkdir()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (4, TINY.height, TINY.width, 3), np.uint8)
+    depth = rng.integers(500, 5000, image.shape[:3]).astype(np.uint16)
+    save_file({"image": image, "depth": depth}, tmp_path / "frames" / "shard-00000.safetensors")
+    (tmp_path / "frames" / "shard-00001.safetensors").write_bytes(b"torn")
+    return tmp_path
+
+
+def train(here, *more):
+    recipe, data, out = (str(here / name) for name in ("tiny.toml", "frames", "run"))
+    return CliRunner().invoke(app, ["train", recipe, "--data", data, "-o", out, *more])
+
+
+def test_train_makes_weights_a_record_and_curves(here):
+    start = str(tiny_checkpoint(here))
+    first = train(here, "--start", start, "--json")
+    assert first.exit_code == 0, first.output
+    told = json.loads(first.stdout)
+    assert load_depth_net(told["weights"]).config.name == "tiny"
+    assert told["frames"] == 4
+    assert "starting from" in first.stderr
+    assert "shard-00001" in first.stderr
+    assert {p.name for p in (here / "run").iterdir()} == {"elastic", "record.json", "curves.svg"}
+    again = train(here, "--start", start)
+    assert "going on with stage elastic at step 4" in " ".join(again.stderr.split())
+
+
+def test_a_start_that_is_not_there_is_told_in_two_lines(here):
+    result = train(here)
+    assert result.exit_code == 2
+    assert "there is no checkpoint 'no such model'" in result.stderr
+
+
+def test_data_in_no_known_form_lists_the_forms(here):
+    (here / "frames" / "shard-00000.safetensors").unlink()
+    (here / "frames" / "shard-00001.safetensors").unlink()
+    result = train(here, "--start", str(tiny_checkpoint(here)))
+    assert result.exit_code == 2
+    assert "KITTI" in result.stderr

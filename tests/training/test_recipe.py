@@ -1,0 +1,51 @@
+import pytest
+import tomllib
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.training.recipe import FOLDER, parse_recipe, read_recipe
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_bundled_recipes_are_named_after_their_models(path):
+    recipe = read_recipe(path.stem)
+    assert recipe.name == path.stem
+    assert recipe.stages[-1].elastic
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name = 'x'\nstart = 'y'", "at least one"),
+        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 0", "at least one step"),
+        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 1\nspeed = 2", "stage has no speed"),
+        ("name = 'x'\nstart = 'y'\ncolour = 1\n[[stages]]\nname = 's'\nsteps = 1", "recipe has no colour"),
+        ("start = 'y'\n[[stages]]\nname = 's'\nsteps = 1", "name"),
+        ("name = = 1", "line 1"),
+        (
+            "name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 1\n[[stages]]\nname = 's'\nsteps = 1",
+            "same name",
+        ),
+    ],
+)
+def test_a_recipe_that_would_train_something_else_is_refused(text, told, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(TosaEdgeError, match=told) as error:
+        read_recipe(str(path))
+    assert "tosa_depth_s.toml" in error.value.remedy
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(TosaEdgeError) as error:
+        read_recipe("no_such_model")
+    assert "tosa_depth_s" in error.value.remedy
+
+
+def test_tables_become_a_recipe():
+    raw = tomllib.loads(
+        "name = 'x'\nstart = 'y'\n[shrink]\nlayers = [0, 2]\nhidden = 8\n[[stages]]\nname = 's'\nsteps = 3"
+    )
+    recipe = parse_recipe(raw)
+    assert recipe.shrink is not None
+    assert recipe.shrink.layers == (0, 2)
+    assert [s.steps for s in recipe.stages] == [3]

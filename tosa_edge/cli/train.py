@@ -1,0 +1,71 @@
+"""`tosa-edge train`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.export import find_checkpoint, needs_export_extra
+from tosa_edge.cli.progress import progress
+
+
+def main(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or a bundled recipe's name.")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Labelled frames: rendered shards, NYU, KITTI, DIODE, TUM, 7-Scenes."),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for weights, logs, and for going on after a kill.")
+    ],
+    start: Annotated[
+        str, typer.Option(help="Begin from this checkpoint, and not from the one the recipe names.")
+    ] = "",
+    threads: Annotated[int, typer.Option(help="CPU threads of each process; 0: all cores, shared out.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a depth model on labelled frames; under torchrun, on several GPUs, cores or machines."""
+    with needs_export_extra("training"):
+        from tosa_edge.training.curves import draw_curves
+        from tosa_edge.training.datasets import open_dataset
+        from tosa_edge.training.fit import fit, reached
+        from tosa_edge.training.parallel import join, share_cores
+        from tosa_edge.training.recipe import read_recipe
+        from tosa_edge.training.record import keep_record
+
+    plan = read_recipe(recipe)
+    checkpoint = find_checkpoint(start or plan.start)
+    place = join()
+    share_cores(place, threads)
+    frames = open_dataset(data, (plan.height, plan.width))
+    if place.rank:  # one process tells, and keeps the books, for all of them
+        fit(checkpoint, frames, out, plan)
+        return
+    keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
+    stage, step = reached(out, plan)
+    begins = (
+        f"going on with stage {stage} at step {step}"
+        if step
+        else f"no state in {out}: starting from {checkpoint}"
+    )
+    console.print(f"{len(frames)} frames; {begins}", markup=False, soft_wrap=True)
+    told = 0
+    with progress("training", sum(stage.steps for stage in plan.stages), "steps") as advance:
+
+        def on_step(step: int, losses: dict[str, float]) -> None:
+            nonlocal told
+            for what in frames.refused[told:]:  # a damaged frame shows when it is first met
+                console.print(f"left out: {what}", markup=False, soft_wrap=True)
+            told = len(frames.refused)
+            advance(step - 1)
+
+        weights = fit(checkpoint, frames, out, plan, on_step)
+    keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
+    curves = draw_curves(out, [stage.name for stage in plan.stages])
+    console.print(
+        f"wrote [bold]{weights}[/] and {curves}   next: tosa-edge export {weights} -o MODEL", soft_wrap=True
+    )
+    emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)

@@ -1,0 +1,69 @@
+"""NYU Depth V2, the labelled part: one MATLAB 7.3 file, which is HDF5, read frame by frame.
+
+MATLAB stores the first axis fastest, so HDF5 shows each of its arrays with the axes in reverse:
+`images` uint8 [N, 3, W, H] and `depths` float32 [N, W, H] in metres, holes filled in by its makers.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.training.datasets.frame import Format, Found, Frame, Labelled, folders
+
+_NAME = "nyu_depth_v2_labeled.mat"
+
+
+def _marks(folder: Path, names: list[str]) -> bool:
+    return _NAME in names
+
+
+def _find(root: Path) -> Found:
+    """`root` is the file, or a folder that holds it."""
+    if root.is_file():
+        files = [root]
+    else:
+        files = [folder / _NAME for folder, names in folders(root) if _NAME in names]
+    return Found([Frame(f"{f.name}[{i}]", partial(_read, f, i)) for f in files for i in range(_count(f))])
+
+
+def _count(path: Path) -> int:
+    """How many frames the file holds, once its arrays have the right shapes."""
+    try:
+        with _h5py().File(path, "r") as file:
+            images, depths = file["images"].shape, file["depths"].shape
+            kind = file["images"].dtype
+    except OSError as error:
+        raise TosaEdgeError(
+            f"{path} is cut short, or is not a MATLAB 7.3 file", f"Download {_NAME} again."
+        ) from error
+    except (KeyError, AttributeError) as error:  # no such array, or a group of that name
+        raise TosaEdgeError(
+            f"{path} has no arrays `images` and `depths`", f"Give the official {_NAME}."
+        ) from error
+    if kind != "uint8" or len(images) != 4 or images[1] != 3 or depths != (images[0], *images[2:]):
+        raise TosaEdgeError(
+            f"{path} holds {kind} {images} and depth {depths}, not uint8 [N, 3, W, H] and depth [N, W, H]",
+            f"Give the official {_NAME}.",
+        )
+    return images[0]
+
+
+def _read(path: Path, index: int) -> Labelled:
+    with _h5py().File(path, "r") as file:
+        return file["images"][index].transpose(2, 1, 0), file["depths"][index].T
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MachineLacks(
+            f"reading {_NAME} needs h5py, which is not installed", "pip install 'tosa-edge[train]'"
+        ) from error
+    return h5py
+
+
+NYU_MAT = Format(f"NYU Depth V2 ({_NAME})", _marks, _find)

@@ -1,0 +1,67 @@
+"""TUM RGB-D: `rgb.txt` and `depth.txt` list pictures by time; depth is uint16 of 1/5000 m, 0 none."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from functools import partial
+from pathlib import Path
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.training.datasets.frame import Format, Found, folders, gather, read_pair
+
+CLOSEST = 0.02  # seconds between two pictures of one moment; both cameras take thirty a second
+
+
+def _marks(folder: Path, names: list[str]) -> bool:
+    return {"rgb.txt", "depth.txt"} <= set(names)
+
+
+def _find(root: Path) -> Found:
+    pairs, refused = [], []
+    for folder in (folder for folder, names in folders(root) if _marks(folder, names)):
+        pictures, depths = _read_list(folder / "rgb.txt"), _read_list(folder / "depth.txt")
+        together = associate([time for time, _ in pictures], [time for time, _ in depths])
+        pairs += [(folder / pictures[i][1], folder / depths[j][1]) for i, j in together]
+        if alone := len(pictures) - len(together):
+            refused.append(f"{folder.name}: {alone} pictures have no depth within {CLOSEST} s")
+    found = gather(root, pairs, partial(read_pair, per_metre=5000))
+    return Found(found.frames, refused + found.refused)
+
+
+def associate(first: list[float], second: list[float]) -> list[tuple[int, int]]:
+    """Pairs (i, j) of times less than CLOSEST apart, in order of i; each time is used at most once.
+
+    The closest two are paired first, then the closest of those that are left; equals in their order.
+    """
+    order = sorted(range(len(second)), key=second.__getitem__)
+    times = [second[j] for j in order]
+    near = []
+    for i, time in enumerate(first):
+        # A window too wide leaves no candidate out by rounding; the gaps themselves decide below.
+        window = slice(bisect_left(times, time - 2 * CLOSEST), bisect_left(times, time + 2 * CLOSEST))
+        near += [(abs(second[j] - time), i, j) for j in order[window]]
+    pairs, used = dict[int, int](), set[int]()
+    for gap, i, j in sorted(near):
+        if gap < CLOSEST and i not in pairs and j not in used:
+            pairs[i] = j
+            used.add(j)
+    return sorted(pairs.items())
+
+
+def _read_list(path: Path) -> list[tuple[float, str]]:
+    """Lines of `timestamp filename`; # begins a comment."""
+    entries = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        time, _, name = line.strip().partition(" ")
+        if not re.fullmatch(r"\d+(\.\d+)?", time, re.ASCII) or not name:
+            raise TosaEdgeError(
+                f"line {number} of {path} is not a time and a file name", "Copy or download it again."
+            )
+        entries.append((float(time), name.strip()))
+    return entries
+
+
+TUM = Format("TUM RGB-D (rgb.txt and depth.txt)", _marks, _find)

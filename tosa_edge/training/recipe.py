@@ -1,0 +1,104 @@
+"""How one model is trained, as a TOML file: what it starts from, and one stage after another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tosa_edge.errors import TosaEdgeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with a schedule of its own.
+
+    A dense stage trains the model and, beside it, the selectors alone. An elastic one runs every picture
+    twice, dense and with tokens being skipped, and the second run learns from the labels and from the first.
+    """
+
+    name: str
+    steps: int
+    elastic: bool = True
+    head_rate: float = 1e-3
+    encoder_rate: float = 5e-5
+    layer_decay: float = 0.8
+    selector_rate: float = 1e-3
+    # The picture's embedding and so many layers stay as they are: they know pictures already.
+    frozen: int = 0
+    weight_decay: float = 0.02
+    warmup: int = 60
+    average: float = 0.998
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """The student's shape: which layers of the larger model it begins as, and how wide their MLPs stay."""
+
+    layers: tuple[int, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One released model.
+
+    `start` is the model or encoder that training begins from when there is nothing to go on with.
+    """
+
+    name: str
+    start: str
+    stages: tuple[Stage, ...]
+    shrink: Shrink | None = None
+    height: int = 252
+    width: int = 336
+    batch: int = 16
+    seed: int = 0
+    checkpoint_every: int = field(default=50)
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """A recipe file, or the name of one that comes with the project."""
+    path = Path(name_or_path)
+    if not path.suffix and not path.exists():
+        path = FOLDER / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
+        raise TosaEdgeError(
+            f"there is no recipe {name_or_path}", f"Give a TOML file, or one of the names {known}."
+        )
+    try:
+        return parse_recipe(tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise TosaEdgeError(
+            f"{path} is not a recipe: {error}", f"Compare it with {FOLDER / 'tosa_depth_s.toml'}."
+        ) from error
+
+
+def parse_recipe(raw: dict[str, Any]) -> Recipe:
+    """The tables of a TOML file -> a recipe. An unknown key is an error: it would train something else."""
+    raw = dict(raw)
+    stages = tuple(_filled(Stage, stage) for stage in raw.pop("stages", ()))
+    if not stages or any(stage.steps < 1 for stage in stages):
+        raise ValueError("it needs at least one [[stages]] of at least one step")
+    if len({stage.name for stage in stages}) < len(stages):
+        raise ValueError("two stages have the same name")
+    shrink = raw.pop("shrink", None)
+    if shrink is not None:
+        shrink = _filled(Shrink, {**shrink, "layers": tuple(shrink.get("layers", ()))})
+    return _filled(Recipe, {**raw, "stages": stages, "shrink": shrink})
+
+
+def _filled(kind: type, values: dict[str, Any]) -> Any:
+    unknown = sorted(set(values) - {f.name for f in fields(kind)})
+    if unknown:
+        raise ValueError(f"{kind.__name__.lower()} has no {', '.join(unknown)}")
+    return kind(**values)
