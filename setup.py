@@ -52,7 +52,7 @@ setup(
     packages=packages,
     package_dir={f"tosa_edge.{name}": name for name in MAPPED},
     package_data={
-        "tosa_edge": ["assets/**/*", "py.typed", "training/render/ATTRIBUTION.md", "training/recipes/*.toml"]
+        "tosa_edge": ["assets/**/*", "py.typed", "training/render/ATTRIBUTION.md", "training/recipes/*.toml", "training/study/*.toml"]
     },
     install_requires=CORE,
     extras_require={

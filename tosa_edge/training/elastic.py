@@ -11,7 +11,7 @@ from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
 from tosa_edge.training.losses import attention_divergence
 
-STRIDES = (1, 8, 8, 8, 32)
+STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 LEAST_KEEP = 0.3
 

@@ -29,7 +29,7 @@ from tosa_edge.training.shrink import shrink
 from tosa_edge.training.state import Masters
 
 # A selective run learns from the labels, and from what the dense run made of the same pictures.
-SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 0.5, 1.0, 0.5
+SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 1.0, 1.0, 1.0
 
 
 class Labelled(Protocol):

@@ -47,14 +47,19 @@ def look(position, yaw: float, pitch: float, roll: float, size, field_of_view: f
     return Camera(np.asarray(position, np.float64), axes, tuple(size), float(focal), lens)
 
 
-def choose(scene: Scene, bounds, subjects: np.ndarray, size, rng: np.random.Generator) -> Camera:
+def choose(
+    scene: Scene, bounds, subjects: np.ndarray, thin: np.ndarray, size, rng: np.random.Generator
+) -> Camera:
     """A view worth a photograph, in a room given by its bounds (x0, y0, x1, y1, height).
 
-    subjects [K, 3] are points on things; a third of the views go close to one of them.
+    subjects [K, 3] are points on things, thin [T, 3] on things with thin parts: a quarter of the
+    views look past one of those, a quarter go close to some thing, some look down the room.
     """
     best, best_score = None, -np.inf
-    for _ in range(12):
-        camera = _draw(bounds, subjects, size, rng)
+    kind = str(rng.choice(["past", "close", "along", "any"], p=[0.25, 0.25, 0.15, 0.35]))
+    for turn in range(14):
+        kind = kind if turn < 9 else "any"  # where the wished view is blocked
+        camera = _draw(kind if len(thin) or kind != "past" else "any", bounds, subjects, thin, size, rng)
         score = _score(scene, camera)
         if score > best_score:
             best, best_score = camera, score
@@ -64,23 +69,30 @@ def choose(scene: Scene, bounds, subjects: np.ndarray, size, rng: np.random.Gene
     return best
 
 
-def _draw(bounds, subjects, size, rng) -> Camera:
+def _draw(kind: str, bounds, subjects, thin, size, rng) -> Camera:
     x0, y0, x1, y1, ceiling = bounds
     view = np.deg2rad(rng.uniform(45, 80) if rng.random() < 0.5 else rng.normal(60, 4))
     roll = np.deg2rad(np.clip(rng.normal(0, 3), -8, 8))
     lens = rng.uniform(-0.04, 0.02)
-    subject = (
-        subjects[rng.integers(len(subjects))]
-        if len(subjects)
-        else np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.8])
-    )
-    if rng.random() < 0.33:
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.8])
+    subject = subjects[rng.integers(len(subjects))] if len(subjects) else middle
+    height = np.clip(rng.normal(1.4, 0.28), 0.5, 2.0)
+    if kind == "close":
         angle, down, reach = rng.uniform(-np.pi, np.pi), np.deg2rad(rng.uniform(0, 45)), rng.uniform(0.6, 2.0)
         back = np.array([np.cos(angle) * np.cos(down), np.sin(angle) * np.cos(down), np.sin(down)])
         position = subject + reach * back
         aim = subject + rng.normal(0, 0.12, 3)
+    elif kind == "past":
+        angle, reach = rng.uniform(-np.pi, np.pi), rng.uniform(0.8, 2.0)
+        near = thin[rng.integers(len(thin))]
+        position = np.array([*(near[:2] + reach * np.array([np.cos(angle), np.sin(angle)])), 0.9 * height])
+        aim = near + np.array([*rng.normal(0, 0.25, 2), rng.uniform(0.0, 0.3)])
+    elif kind == "along":
+        sides = np.array([x1 - x0, y1 - y0])
+        half = np.where(sides == sides.max(), 0.5, 0.0) * sides * rng.choice([-1, 1])
+        position = np.array([*(middle[:2] + half + rng.normal(0, 0.4, 2)), height])
+        aim = np.array([*(middle[:2] - half + rng.normal(0, 0.8, 2)), rng.uniform(0.4, 1.2)])
     else:
-        height = np.clip(rng.normal(1.4, 0.28), 0.5, 2.0)
         position = np.array([rng.uniform(x0, x1), rng.uniform(y0, y1), height])
         aim = subject + rng.normal(0, 0.4, 3)
     position[:2] = np.clip(position[:2], [x0 + 0.2, y0 + 0.2], [x1 - 0.2, y1 - 0.2])
@@ -99,14 +111,14 @@ def _score(scene: Scene, camera: Camera) -> float:
     pixel = (rows[:, None] * width + columns).ravel()
     rays = camera.rays(np.zeros(2, np.float32), pixel)
     around = np.concatenate([rays, np.eye(3, dtype=np.float32), -np.eye(3, dtype=np.float32)])
-    hits = scene.intersect(np.broadcast_to(camera.position, around.shape).astype(np.float32), around)
+    hits = scene.see(np.broadcast_to(camera.position, around.shape).astype(np.float32), around)
     depth, clearance = hits.distance[:-6], hits.distance[-6:].min()
     normal = scene.flat_normals[hits.triangle[:-6]]
     points = camera.position + rays * depth[:, None]
     plane = np.round(np.concatenate([4 * normal, 8 * np.sum(normal * points, -1, keepdims=True)], -1))
     plain = np.unique(np.abs(plane), axis=0, return_counts=True)[1].max() / len(pixel)
     middle = np.median(depth)
-    good = (clearance > 0.12) and np.percentile(depth, 2) > 0.35 and plain < 0.5 and 0.7 < middle < 6
+    good = (clearance > 0.12) and np.percentile(depth, 2) > 0.35 and plain < 0.5 and 0.7 < middle < 7
     return 1.0 if good else min(clearance, 0.3) + np.percentile(depth, 2) - plain - 2.0
 
 

@@ -25,7 +25,7 @@ BUNDLES = ("BlendSwap-CC-0", "BlendSwap-CC-BY", "KatorLegaz", "Reallusion", "Sco
 SYSTEM_FOLDER = Path("/usr/share/sweethome3d/furniture")
 MOST_TRIANGLES = 16_000  # a dearer model would cost more than it shows at this frame size
 TEXTURE_SIDE = 256
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def _material(entry: dict, archive: zipfile.ZipFile, names: dict[str, str], fold
         if picture is not None:
             small = cv2.resize(picture, (TEXTURE_SIDE, TEXTURE_SIDE), interpolation=cv2.INTER_AREA)
             texture, color = np.ascontiguousarray(small[..., ::-1]), (1.0, 1.0, 1.0)
-    return Material(color=color, texture=texture, gloss=entry.get("gloss", 0.0))
+    return Material(
+        color=color, texture=texture, gloss=entry.get("gloss", 0.0), clear=entry.get("clear", 0.0)
+    )
 
 
 class Furniture:
@@ -137,7 +139,9 @@ class Furniture:
             described = json.loads(file.metadata()["materials"])
             arrays = {name: file.get_tensor(name) for name in file.offset_keys()}
         materials = tuple(
-            Material(tuple(entry["color"]), arrays.get(f"texture{i}"), gloss=entry["gloss"])
+            Material(
+                tuple(entry["color"]), arrays.get(f"texture{i}"), gloss=entry["gloss"], clear=entry["clear"]
+            )
             for i, entry in enumerate(described)
         )
         return Mesh(
@@ -153,7 +157,7 @@ def _write(path: Path, mesh: Mesh) -> None:
         "slot": mesh.slot,
     }
     arrays |= {f"texture{i}": m.texture for i, m in enumerate(mesh.materials) if m.texture is not None}
-    described = [{"color": m.color, "gloss": m.gloss} for m in mesh.materials]
+    described = [{"color": m.color, "gloss": m.gloss, "clear": m.clear} for m in mesh.materials]
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file(arrays, partial, metadata={"materials": json.dumps(described)})

@@ -44,7 +44,7 @@ def build_scene(assets: Assets, rng: np.random.Generator) -> tuple[Scene, Room, 
     main = rooms[0]
     solid = [mesh for room in rooms for mesh in room.meshes]
     lights = [light for room in rooms for light in room.lights]
-    clutter = drop(main, Geometry(under_sky(solid).corners), assets.stock, assets.photos, rng)
+    clutter = drop(main, Geometry(under_sky(main.meshes).corners), assets.stock, assets.photos, rng)
     ambient = rng.uniform(0.2, 0.6) * np.array([1.0, rng.uniform(0.9, 1.0), rng.uniform(0.75, 1.05)])
     tops = [((x0 + x1) / 2, (y0 + y1) / 2, z) for (x0, y0, x1, y1), z, _ in main.surfaces]
     middles = [((x0 + x1) / 2, (y0 + y1) / 2, 0.5) for x0, y0, x1, y1 in main.taken]
@@ -61,7 +61,7 @@ def scene_frames(
     bounds = (*room.bounds, room.height)
     for first in range(0, count, consecutive):
         rng = np.random.default_rng([seed, index, first + 1])
-        start = cameras.choose(scene, bounds, subjects, size, rng)
+        start = cameras.choose(scene, bounds, subjects, np.array(room.thin), size, rng)
         views = cameras.path(start, min(consecutive, count - first), rng) if consecutive > 1 else [start]
         look = int(rng.integers(2**31))
         for view in views:

@@ -7,6 +7,7 @@ import numpy as np
 from . import paint
 from .mesh import Material, box, quad
 from .openings import add_door, add_window
+from .plan import door_hole, is_open_plan, main_room, neighbour, open_hole, window_holes
 from .room import Rectangle, Room, on_wall, wall_with_holes
 from .scene import Light
 from .textures import Photos
@@ -34,10 +35,11 @@ def add_lamp(room: Room, rng, spot: np.ndarray | None = None) -> None:
     )
 
 
-def shell(room: Room, holes: dict[int, list[Rectangle]], rng, photos: Photos, skip: int = -1) -> Material:
+def shell(
+    room: Room, holes: dict[int, list[Rectangle]], ground: Material, rng, photos: Photos, skip: int = -1
+) -> Material:
     """Floor, ceiling, walls and skirting, but for the wall numbered skip; returns the trim."""
     x0, y0, x1, y1 = room.bounds
-    ground = paint.floor(rng, photos, wet=room.kind == "kitchen")
     top = (
         Material((1, 1, 1), photos.surface(rng, "ceiling"), rng.uniform(1.2, 2.4))
         if room.kind == "office" and rng.random() < 0.5
@@ -63,81 +65,68 @@ def shell(room: Room, holes: dict[int, list[Rectangle]], rng, photos: Photos, sk
 
 def build_rooms(rng: np.random.Generator, photos: Photos) -> list[Room]:
     """A room to photograph and, behind its open doors, further rooms; the first is the main one."""
-    kind = str(
-        rng.choice(
-            ["living", "office", "kitchen", "bedroom", "dining", "corridor"],
-            p=[0.27, 0.25, 0.26, 0.09, 0.09, 0.04],
-        )
-    )
-    wide, long = rng.uniform(2.8, 6.5), rng.uniform(2.8, 6.5)
-    if kind == "kitchen":
-        wide, long = rng.uniform(2.2, 4.5), rng.uniform(2.6, 5.0)
-    if kind == "corridor":
-        wide, long = rng.uniform(1.3, 2.2), rng.uniform(4, 8)
-    height = rng.uniform(2.3, 3.0)
-    room = Room((0, 0, wide, long), height, kind)
+    room = main_room(rng)
     walls = [int(wall) for wall in rng.permutation(4)]
+    wide = [wall for wall in walls if room.wall(wall)[3] > 2.6]
+    if wide and is_open_plan(room, rng):
+        # The open side comes first; it may still have a door beside it in the plan.
+        walls = [wide[0], *(wall for wall in walls if wall != wide[0])]
+        opened, count = wide[0], 1 + int(rng.random() < 0.5)
+    else:
+        opened, count = -1, int(rng.choice([0, 1, 1, 2]))
     holes: dict[int, list[Rectangle]] = {}
-    neighbours = []
-    for index in walls[: rng.choice([0, 1, 1, 2])]:
-        door = _door_hole(room.wall(index)[3], rng)
-        holes[index] = [door]
-        neighbours.append((index, _neighbour(room, index, (door[0], door[2]), rng)))
+    neighbours = {}
+    for index in walls[:count]:
+        hole = open_hole(room, index, rng) if index == opened else door_hole(room.wall(index)[3], rng)
+        holes[index] = [hole]
+        if index == opened:
+            room.opened = (index, hole[0], hole[2])
+        neighbours[index] = neighbour(room, index, hole, count == 1, index == opened, rng)
     for index in walls[2:][: rng.choice([0, 1, 1, 2])]:
-        holes.setdefault(index, []).extend(_window_holes(room.wall(index)[3], rng))
-    trim = shell(room, holes, rng, photos)
+        holes.setdefault(index, []).extend(window_holes(room.wall(index)[3], rng))
+    ground = paint.floor(rng, photos, wet=room.kind == "kitchen")
+    trim = shell(room, holes, ground, rng, photos)
     for index, cut in holes.items():
         for hole in cut:
             room.blocked_walls.append((index, hole[0] - 0.1, hole[2] + 0.1))
             if hole[1] > 0.01:
                 add_window(room, index, hole, rng, trim)
             else:
-                add_door(room, index, hole, rng, photos, trim)
-    for index, other in neighbours:
-        shell(other, {}, rng, photos, skip=(index + 2) % 4)
+                add_door(
+                    room, index, hole, rng, photos, trim, has_leaf=index != opened and rng.random() < 0.6
+                )
+    for index, other in neighbours.items():
+        # The floor runs on through a wide opening.
+        other_ground = ground if index == opened else paint.floor(rng, photos, wet=other.kind == "kitchen")
+        shell(other, {}, other_ground, rng, photos, skip=(index + 2) % 4)
+        keep_clear(room, index, holes[index][0], other)
         add_lamp(other, rng)
-    for _ in range(rng.choice([1, 1, 2])):
-        add_lamp(room, rng, rng.uniform([0.6, 0.6], [wide - 0.6, long - 0.6]) if rng.random() < 0.5 else None)
+    x1, y1 = room.bounds[2:]
+    for _ in range(rng.choice([1, 1, 2]) + int(x1 * y1 > 25)):
+        margin = min(0.6, x1 / 2, y1 / 2)
+        spot = rng.uniform([margin, margin], [x1 - margin, y1 - margin]) if rng.random() < 0.5 else None
+        add_lamp(room, rng, spot)
     if rng.random() < 0.25:
         _add_pillar(room, rng)
-    return [room, *(other for _, other in neighbours)]
+    return [room, *neighbours.values()]
 
 
-def _door_hole(length: float, rng) -> Rectangle:
-    width = rng.uniform(0.75, 1.0) if rng.random() < 0.75 else rng.uniform(1.1, 1.8)
-    width = min(width, length - 0.3)
-    start = rng.uniform(0.1, length - width - 0.1)
-    return start, 0.0, start + width, rng.uniform(1.95, 2.15)
-
-
-def _window_holes(length: float, rng) -> list[Rectangle]:
-    """One or two windows of a size; one in five reaches nearly to the floor."""
-    low, high = (rng.uniform(0.8, 1.15), rng.uniform(1.9, 2.25))
-    if rng.random() < 0.2:
-        low = 0.1
-    count = int(rng.integers(1, 3)) if length > 3 else 1
-    width = min(rng.uniform(0.7, 2.0), length / count - 0.4)
-    middles = [length * (i + 0.5) / count for i in range(count)]
-    return [(middle - width / 2, low, middle + width / 2, high) for middle in middles]
+def keep_clear(room: Room, index: int, hole: Rectangle, other: Room) -> None:
+    """Keeps the furniture of the room behind a hole off the passage."""
+    start, along, inward, _ = room.wall(index)
+    ends = np.array([start + along * hole[0] - inward * 0.7, start + along * hole[2]])
+    other.taken.append((*ends.min(axis=0), *ends.max(axis=0)))
+    # The wall there has no picture to hang on: it is the main room's own.
+    other.blocked_walls.append(((index + 2) % 4, -1.0, 20.0))
 
 
 def _add_pillar(room: Room, rng) -> None:
-    """A pillar or a chimney breast in a corner breaks up the box."""
+    """A pillar or a chimney breast in a corner breaks up the box, where no hole is in the way."""
     far = np.array(room.bounds[2:])
     corner = rng.integers(2, size=2) * far
     extent = rng.uniform(0.25, 0.9, 2)
     low, high = np.maximum(corner - extent, 0), np.minimum(corner + extent, far)
     plaster = Material(paint.muted(rng, (0.6, 0.97)))
-    room.meshes.append(box((*low, 0), (*high, room.height), plaster))
-    room.taken.append((*low, *high))
-
-
-def _neighbour(room: Room, index: int, span: tuple[float, float], rng) -> Room:
-    """A room behind wall index whose own wall has the same opening."""
-    start, along, inward, _ = room.wall(index)
-    deep = rng.uniform(1.3, 5.0)
-    near = start + along * (span[0] - rng.uniform(0.1, 2.0)) - inward * 0.14
-    far = start + along * (span[1] + rng.uniform(0.1, 2.0)) - inward * (0.14 + deep)
-    low, high = np.minimum(near, far), np.maximum(near, far)
-    kind = str(rng.choice(["living", "office", "bedroom", "corridor"]))
-    return Room((low[0], low[1], high[0], high[1]), room.height, kind)
+    if room.free((*low, *high)):
+        room.meshes.append(box((*low, 0), (*high, room.height), plaster))
+        room.taken.append((*low, *high))

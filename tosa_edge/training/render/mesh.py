@@ -19,6 +19,9 @@ class Material:
     tile: float = 0.0  # metres covered by one texture repeat; 0 keeps the mesh's own coordinates
     gloss: float = 0.0  # reflectance at normal incidence
     emission: float = 0.0  # radiance relative to a white surface under unit light
+    clear: float = 0.0  # share of the light that goes straight through: glass
+    mirror: float = 0.0  # share of the light that comes back as from a looking glass
+    pane: bool = False  # glass in a window: its depth is that of what lies behind it
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,16 @@ class Mesh:
     @property
     def size(self) -> np.ndarray:
         return self.high - self.low
+
+    def part(self, triangles: np.ndarray) -> Mesh:
+        """The triangles of these numbers, in this order."""
+        return replace(
+            self,
+            corners=self.corners[triangles],
+            normals=self.normals[triangles],
+            uv=self.uv[triangles],
+            slot=self.slot[triangles],
+        )
 
     def painted(self, *materials: Material) -> Mesh:
         return replace(self, materials=tuple(materials))

@@ -85,8 +85,11 @@ def _distinct(corners: np.ndarray) -> np.ndarray:
     return np.sort(first[has_area[first]])
 
 
+LEAST_OPAQUE_GLASS = 0.7  # a higher d is frosted or dark glass, which hides what is behind it
+
+
 def parse_materials(text: str) -> dict[str, dict]:
-    """MTL text to {name: {color, gloss, texture}}, each key only where the file gives it."""
+    """MTL text to {name: {color, gloss, texture, clear}}, each key only where the file gives it."""
     found: dict[str, dict] = {}
     entry: dict = {}
     for line in text.splitlines():
@@ -97,6 +100,10 @@ def parse_materials(text: str) -> dict[str, dict]:
             entry["color"] = tuple(min(float(v), 1.0) for v in rest.split()[:3])
         elif word == "Ks":
             entry["gloss"] = 0.06 * min(float(rest.split()[0]), 1.0)
+        elif word in ("d", "Tr"):
+            opaque = float(rest.split()[-1])
+            opaque = 1 - opaque if word == "Tr" else opaque
+            entry["clear"] = min(1 - opaque, 0.92) if opaque < LEAST_OPAQUE_GLASS else 0.0
         elif word == "map_Kd":
             entry["texture"] = rest.split()[-1].replace("\\", "/").rsplit("/", 1)[-1]
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import paint
+from .drawn import outdoors
 from .mesh import Material, Mesh, box, grid, place, quad
 from .room import Rectangle, Room, on_wall, upright
 from .scene import Light
-from .textures import Photos, outdoors
+from .textures import Photos
 
 
 def frame(room: Room, index: int, hole: Rectangle, deep: float, trim: Material, sill: bool) -> list[Mesh]:
@@ -37,6 +38,10 @@ def add_window(room: Room, index: int, hole: Rectangle, rng, trim: Material) -> 
         room.meshes.append(on_wall(room, index, (s - bar, -deep, z0), (s + bar, -deep + 0.05, z1), trim))
     for z in np.linspace(z0, z1, rng.integers(2, 4)):
         room.meshes.append(on_wall(room, index, (s0, -deep, z - bar), (s1, -deep + 0.05, z + bar), trim))
+    # Panes pass almost everything and mirror a little; a camera that looks out measures the outdoors.
+    glass = Material((1, 1, 1), gloss=0.08, clear=0.92, pane=True)
+    corner = upright(start + along * s0 - inward * (deep - 0.025), z0)
+    room.meshes.append(quad(corner, upright(along * (s1 - s0), 0), (0, 0, z1 - z0), glass))
     _dress_window(room, index, hole, rng)
 
     away = rng.uniform(3.5, 15)
@@ -97,13 +102,15 @@ def _dress_window(room: Room, index: int, hole: Rectangle, rng) -> None:
             room.meshes.append(on_wall(room, index, (s0, -0.06, z), (s1, -0.03, z + 0.012), slat))
 
 
-def add_door(room: Room, index: int, hole: Rectangle, rng, photos: Photos, trim: Material) -> None:
-    """A framed passage, kept clear of furniture, more often than not with a leaf."""
+def add_door(
+    room: Room, index: int, hole: Rectangle, rng, photos: Photos, trim: Material, has_leaf: bool
+) -> None:
+    """A framed passage, kept clear of furniture."""
     room.meshes += frame(room, index, hole, 0.15, trim, sill=False)
     start, along, inward, _ = room.wall(index)
     jambs = np.array([start + along * hole[0], start + along * hole[2] + inward * 0.7])
     room.taken.append((*jambs.min(axis=0), *jambs.max(axis=0)))
-    if rng.random() < 0.6:
+    if has_leaf:
         _add_leaf(room, index, hole, rng, photos)
 
 

@@ -13,9 +13,9 @@ from .textures import Photos, pattern
 
 def muted(rng: np.random.Generator, light: tuple[float, float] = (0.15, 0.95)) -> Color:
     """Mostly greys and earth colours, as homes have them; now and then something vivid."""
-    vivid = rng.random() < 0.1
-    hue = rng.normal(0.09, 0.06) % 1 if rng.random() < 0.5 else rng.random()
-    return colorsys.hsv_to_rgb(hue, rng.uniform(0.4, 0.9) if vivid else rng.beta(1.2, 4), rng.uniform(*light))
+    vivid = rng.random() < 0.03
+    hue = rng.normal(0.09, 0.05) % 1 if rng.random() < 0.6 else rng.random()
+    return colorsys.hsv_to_rgb(hue, rng.uniform(0.4, 0.8) if vivid else rng.beta(1.2, 6), rng.uniform(*light))
 
 
 def pale(rng: np.random.Generator, light: tuple[float, float] = (0.6, 0.97)) -> Color:
@@ -26,7 +26,7 @@ def pale(rng: np.random.Generator, light: tuple[float, float] = (0.6, 0.97)) -> 
 
 
 def wood_color(rng: np.random.Generator) -> Color:
-    return colorsys.hsv_to_rgb(rng.uniform(0.05, 0.11), rng.uniform(0.1, 0.65), rng.uniform(0.22, 0.98))
+    return colorsys.hsv_to_rgb(rng.uniform(0.05, 0.11), rng.uniform(0.1, 0.5), rng.uniform(0.22, 0.98))
 
 
 def wood(rng: np.random.Generator, photos: Photos, tile: float = 1.0) -> Material:
@@ -88,15 +88,40 @@ def floor(rng: np.random.Generator, photos: Photos, wet: bool) -> Material:
     )
 
 
+VIVID = 0.45  # the spread between the channels of a colour that strikes the eye
+
+
+def calmer(material: Material, share: float) -> Material:
+    """Takes share of the colour out of a vivid material, be it painted or photographed."""
+    shown = np.array(material.color)
+    if material.texture is not None:
+        shown = shown * material.texture[::8, ::8].mean(axis=(0, 1)) / 255
+    if np.ptp(shown) < VIVID * max(shown.max(), 0.3):
+        return material
+    grey = share * float(np.mean(material.color))
+    red, green, blue = (float((1 - share) * c + grey) for c in material.color)
+    picture = material.texture
+    if picture is not None:
+        picture = (share * picture.mean(axis=-1, keepdims=True) + (1 - share) * picture).astype(np.uint8)
+    return replace(material, color=(red, green, blue), texture=picture)
+
+
 def restyle(mesh: Mesh, rng: np.random.Generator, photos: Photos) -> Mesh:
-    """Half of the time the model as it was made, otherwise in other colours and cloths."""
+    """Half of the time the model as it was made, otherwise in other colours and cloths.
+
+    Catalogues like their chairs bright; homes do not, so most of what is vivid is toned down.
+    """
+    share = rng.uniform(0.45, 0.9) if rng.random() < 0.85 else 0.0
+    mesh = mesh.painted(*(calmer(material, share) for material in mesh.materials))
     if rng.random() < 0.5:
         return mesh
     materials = []
     for material in mesh.materials:
-        if material.texture is not None:
-            share = rng.uniform(0, 0.5)
-            r, g, b = (float(1 - share * (1 - c)) for c in muted(rng, (0.5, 1)))
+        if material.clear:
+            materials.append(material)
+        elif material.texture is not None:
+            tint = rng.uniform(0, 0.5)
+            r, g, b = (float(1 - tint * (1 - c)) for c in muted(rng, (0.5, 1)))
             materials.append(replace(material, color=(r, g, b)))
         elif rng.random() < 0.5:
             materials.append(replace(material, color=muted(rng)))

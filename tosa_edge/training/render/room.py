@@ -27,6 +27,8 @@ class Room:
     surfaces: list[tuple[Rectangle, float, int]] = field(
         default_factory=list
     )  # where, height, how many things
+    opened: tuple[int, float, float] | None = None  # wall, from, to, where it is open to the next room
+    thin: list[np.ndarray] = field(default_factory=list)  # middles of things with thin parts
 
     def wall(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         """Start, direction along, direction inwards and length of wall 0..3, counter-clockwise."""

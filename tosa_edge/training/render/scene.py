@@ -38,17 +38,20 @@ class Hits:
 
 
 class Geometry:
-    """Triangles [F, 3, 3] inside a box that stands for the sky, so that every ray hits something."""
+    """Triangles [F, 3, 3], most often inside a box that stands for the sky: every ray hits something.
 
-    def __init__(self, corners: np.ndarray) -> None:
+    A ray can slip between two triangles of the sky; it sees the last one then.
+    """
+
+    def __init__(self, corners: np.ndarray, closed: bool = True) -> None:
         self.last = len(corners) - 1
+        self.miss = self.last if closed else -1
         self._tree = EmbreeScene()
         TriangleMesh(self._tree, np.ascontiguousarray(corners, np.float32))
 
     def intersect(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
         found = self._tree.run(origins, directions, output=True)
-        # A ray can slip between two triangles of the enclosing sky; it sees the last one then.
-        triangle = np.where(found["primID"] < 0, self.last, found["primID"])
+        triangle = np.where(found["primID"] < 0, self.miss, found["primID"])
         return Hits(triangle, np.minimum(found["tfar"], 60.0), found["u"], found["v"])
 
     def blocked(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -68,7 +71,17 @@ class Scene(Geometry):
 
     def __init__(self, meshes: list[Mesh], lights: list[Light], ambient: np.ndarray) -> None:
         everything = under_sky(meshes)
-        super().__init__(everything.corners)
+        self.clear = np.array([m.clear for m in everything.materials], np.float32)
+        self.mirror = np.array([m.mirror for m in everything.materials], np.float32)
+        self.pane = np.array([m.pane for m in everything.materials])
+        self.has_glass = bool(np.any(self.clear + self.mirror > 0))
+        # Glass stands in a tree of its own: shadows and bounces go through it, only cameras meet it.
+        is_glass = self.clear[everything.slot] > 0
+        order = np.argsort(is_glass, kind="stable")
+        everything = everything.part(order)
+        count = int(is_glass.sum())
+        super().__init__(everything.corners[: len(order) - count])
+        self._glass = Geometry(everything.corners[len(order) - count :], closed=False) if count else None
         self.lights = lights
         self.ambient = np.asarray(ambient, np.float32)
         corners = everything.corners
@@ -83,6 +96,19 @@ class Scene(Geometry):
         self.uv = _project(corners, self.flat_normals, everything.uv, tile[self.slot])
         self._stack_textures(materials)
         self.density = _texel_density(corners, self.uv)
+
+    def see(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
+        """What a camera ray meets first, glass included."""
+        hits = self.intersect(origins, directions)
+        if self._glass is None:
+            return hits
+        found = self._glass.intersect(origins, directions)
+        nearer = (found.triangle >= 0) & (found.distance < hits.distance)
+        at = np.flatnonzero(nearer)
+        hits.triangle[at] = found.triangle[at] + self.last + 1
+        for name in ("distance", "u", "v"):
+            getattr(hits, name)[at] = getattr(found, name)[at]
+        return hits
 
     def _stack_textures(self, materials: tuple[Material, ...]) -> None:
         """Joins the pictures of all materials, each with its smaller versions, into one table."""

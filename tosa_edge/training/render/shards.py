@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from .frames import Assets, load_assets, scene_frames
 
-VERSION = 1  # raise it when the same numbers would give other frames
+VERSION = 2  # raise it when the same numbers would give other frames
 
 
 @dataclass(frozen=True)

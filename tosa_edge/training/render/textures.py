@@ -152,27 +152,3 @@ def abstract(rng: np.random.Generator) -> np.ndarray:
         else:
             cv2.circle(canvas, a, int(rng.integers(4, 90)), colour, -1 if rng.random() < 0.7 else 3)
     return to_bytes(canvas + 0.05 * (smooth_noise(rng, (64, 64))[..., None] - 0.5))
-
-
-def outdoors(rng: np.random.Generator) -> np.ndarray:
-    """What a window shows: sky, a skyline of houses or trees, and ground, all a little out of focus."""
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
-    horizon = rng.uniform(0.45, 0.6)
-    sky = np.array([0.75, 0.86, 1.0]) * rng.uniform(0.85, 1.0)
-    picture = sky + (np.array([1.0, 1.0, 1.0]) - sky) * (y[..., None] / horizon).clip(0, 1)
-    picture = picture + 0.1 * (smooth_noise(rng, (4, 6))[..., None] - 0.3)
-    ground = np.array(rng.choice([[0.35, 0.45, 0.2], [0.5, 0.5, 0.48], [0.45, 0.4, 0.3]]))
-    picture = np.where(
-        y[..., None] > horizon, ground * (0.7 + 0.5 * smooth_noise(rng, (32, 16))[..., None]), picture
-    )
-    for _ in range(rng.integers(0, 7)):
-        left, width, top = rng.uniform(-0.1, 1), rng.uniform(0.08, 0.3), rng.uniform(0.1, horizon)
-        wall = rng.uniform(0.35, 0.9) * np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.7, 1.0)])
-        inside = (x > left) & (x < left + width) & (y > top) & (y < horizon + 0.05)
-        panes = ((x - left) * 40 % 1 > 0.5) & ((y - top) * 30 % 1 > 0.45)
-        picture = np.where(inside[..., None], np.where(panes[..., None], wall * 0.5, wall), picture)
-    crown = horizon - rng.uniform(0.02, 0.35) * smooth_noise(rng, (1, 7)) - 0.08 * smooth_noise(rng, (1, 30))
-    if rng.random() < 0.7:
-        leaves = np.array([0.25, 0.38, 0.16]) * (0.5 + smooth_noise(rng, (48, 48))[..., None])
-        picture = np.where(((y > crown) & (y < horizon + 0.04))[..., None], leaves, picture)
-    return to_bytes(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), rng.uniform(0.5, 2.5)))

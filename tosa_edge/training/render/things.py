@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import paint
+from .drawn import desktop, label
 from .mesh import Material, Mesh, box, lathe, merge, place, quad, tilt, tube
 from .textures import Photos, pattern
 
@@ -14,7 +15,7 @@ def monitor(rng, photos: Photos) -> Mesh:
     height, lift = width * rng.uniform(0.56, 0.8), rng.uniform(0.08, 0.18)
     case = Material(paint.muted(rng, (0.03, 0.25)) if rng.random() < 0.8 else (0.85, 0.85, 0.83), gloss=0.04)
     if rng.random() < 0.5:
-        content = pattern(rng, "text") if rng.random() < 0.5 else photos.picture(rng)
+        content = pattern(rng, "text") if rng.random() < 0.25 else desktop(rng)
         screen = Material((1, 1, 1), content, emission=float(rng.uniform(0.3, 0.9)), gloss=0.03)
     else:
         screen = Material((0.03, 0.03, 0.035), gloss=0.06)
@@ -72,11 +73,11 @@ def _bottle(rng, photos: Photos, skin: Material) -> Mesh:
     """With a label."""
     r, h = rng.uniform(0.025, 0.055), rng.uniform(0.12, 0.34)
     neck = rng.uniform(0.25, 0.9)
-    label = Material((1, 1, 1), photos.picture(rng))
+    paper = Material((1, 1, 1), label(rng))
     return merge(
         [
             lathe([(0.001, 0), (r, 0), (r, h * 0.65), (r * neck, h * 0.78), (r * neck, h), (0.001, h)], skin),
-            lathe([(r + 0.0008, h * 0.15), (r + 0.0008, h * 0.5)], label),
+            lathe([(r + 0.0008, h * 0.15), (r + 0.0008, h * 0.5)], paper),
         ]
     )
 
@@ -87,9 +88,7 @@ def _carton(rng, photos: Photos, skin: Material) -> Mesh:
     face = (
         skin
         if rng.random() < 0.4
-        else Material(
-            (1, 1, 1), photos.picture(rng) if rng.random() < 0.5 else photos.surface(rng, "cardboard")
-        )
+        else Material((1, 1, 1), label(rng) if rng.random() < 0.5 else photos.surface(rng, "cardboard"))
     )
     return box((-x / 2, -y / 2, 0), (x / 2, y / 2, z), face)
 
@@ -159,12 +158,12 @@ def _bag(rng, photos: Photos, skin: Material) -> Mesh:
 _CLUTTER = {
     _cup: 0.16,
     _bottle: 0.17,
-    _carton: 0.2,
+    _carton: 0.16,
     _books: 0.14,
     _papers: 0.12,
     _bowl: 0.07,
     _ball: 0.04,
-    _cable: 0.05,
+    _cable: 0.09,
     _bag: 0.05,
 }
 

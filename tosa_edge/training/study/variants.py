@@ -1,0 +1,87 @@
+"""What the study compares: ways through one encoder, each under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.tosa import Pattern, grouped
+from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
+from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at
+
+DENSE = "dense"
+GROUPS = (1, 3)
+KEEP, STRIDE = 0.5, 8
+SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+OTHER_STRIDES = (1, 32)
+OTHER_SELECTORS = ("previous", "random")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table: a `sweep` row takes part of the frames, a `core` row is for every checkpoint, and a
+    `peer` is another method at the arithmetic of one of ours."""
+
+    name: str
+    method: Method
+    sweep: bool = False
+    core: bool = False
+    peer: bool = False
+
+
+def study_variants(config: ModelConfig) -> list[Variant]:
+    """All rows of the main checkpoint, in the order of the table."""
+    rows = [Variant(DENSE, Pattern(), core=True)]
+    for group in GROUPS:
+        layers = grouped(config.layers, group)
+        rows += [
+            Variant(f"g{group}@{keep}", Pattern(layers, keep, STRIDE), sweep=keep != KEEP, core=keep == KEEP)
+            for keep in SWEEP
+        ]
+    for group in GROUPS:
+        name, layers = f"g{group}@{KEEP}", grouped(config.layers, group)
+        rows += [Variant(f"{name} stride {s}", Pattern(layers, KEEP, s)) for s in OTHER_STRIDES]
+        rows += [
+            Variant(f"{name} {s}", Pattern(layers, KEEP, STRIDE, s), core=s == "previous")
+            for s in OTHER_SELECTORS
+        ]
+        budget = multiply_adds(config, Pattern(layers, KEEP, STRIDE))
+        rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), peer=True))
+        rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), peer=True))
+    return rows
+
+
+def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int]) -> Tensor:
+    """uint8 [B, H, W, 3] -> the model's output [B, H, W], along that way; `seeds`, one a picture, are for
+    the random selector."""
+    pixels = net.normalise(pictures)
+    if isinstance(method, Merging):
+        features = merged_features(net.encoder, pixels, method)
+    elif isinstance(method, Pruning):
+        features = pruned_features(net.encoder, pixels, method)
+    else:
+        kept = None
+        if method.selector == "random":
+            kept = random_kept(method, net.config.tokens, seeds).to(pictures.device)
+        features, _ = net.encoder(pixels, method, kept)
+    return net.head(features, pixels)
+
+
+def random_kept(pattern: Pattern, patches: int, seeds: Sequence[int]) -> Tensor:
+    """Patches chosen by lot, anew for every selection: int32 [B, G, K], ascending.
+
+    The lot depends on the seed alone, so a picture keeps the same patches in whatever batch it comes.
+    """
+    kept, selections = pattern.kept(patches), len(pattern.selections())
+    chosen = np.empty((len(seeds), selections, kept), np.int32)
+    for row, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        for selection in range(selections):
+            chosen[row, selection] = np.sort(rng.permutation(patches)[:kept])
+    return torch.from_numpy(chosen)
