@@ -52,7 +52,13 @@ setup(
     packages=packages,
     package_dir={f"tosa_edge.{name}": name for name in MAPPED},
     package_data={
-        "tosa_edge": ["assets/**/*", "py.typed", "training/render/ATTRIBUTION.md", "training/recipes/*.toml", "training/study/*.toml"]
+        "tosa_edge": [
+            "assets/**/*",
+            "py.typed",
+            "training/render/ATTRIBUTION.md",
+            "training/**/*.toml",
+            "training/held_out.txt",
+        ]
     },
     install_requires=CORE,
     extras_require={

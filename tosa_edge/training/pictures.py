@@ -8,7 +8,9 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.fit import plan
+from tosa_edge.runtime.pictures import SUFFIXES
 from tosa_edge.runtime.sources import open_source
+from tosa_edge.training.held_out import refuse_held_out
 
 
 def read_pictures(path: Path, size: tuple[int, int], most: int) -> tuple[np.ndarray, list[str]]:
@@ -16,6 +18,8 @@ def read_pictures(path: Path, size: tuple[int, int], most: int) -> tuple[np.ndar
     pictures, refused = [], []
     for one in _files(path, most):
         try:
+            if one.suffix.lower() in SUFFIXES:  # a video is too long to read twice
+                refuse_held_out(one)
             pictures += _frames(one, size, most)
         except TosaEdgeError as error:
             refused.append(error.what)

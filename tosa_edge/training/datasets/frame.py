@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.runtime.pictures import read_depth, read_picture
+from tosa_edge.training.held_out import refuse_held_out
 
 # RGB uint8 [H, W, 3] and depth float32 [h, w] in metres, 0 (or not a number) where there is no reading.
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -78,5 +79,6 @@ def gather(root: Path, groups: Iterable[tuple[Path, ...]], read: Callable[..., L
 
 def read_pair(picture: Path, depth: Path, per_metre: int = 1000) -> Labelled:
     """A picture and a 16-bit PNG of depth, whose values are `per_metre` to the metre."""
+    refuse_held_out(picture)
     # read_depth takes the values for millimetres.
     return read_picture(picture), read_depth(depth) * np.float32(1000 / per_metre)
