@@ -1,4 +1,4 @@
-"""The bundled model on 20 real pictures: the exported graphs against PyTorch, both against float64.
+"""The bundled models on 20 real pictures: the exported graphs against PyTorch, both against float64.
 
 Selection and arithmetic are judged apart: half precision may flip a token whose importance is nearly that of
 another, and one flipped token moves the depth more than all rounding together.
@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from tosa_edge.export.folder import export_graph
-from tosa_edge.model import ASSETS, WEIGHTS
+from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 
-CHECKPOINT = ASSETS / "tosa_depth_s" / WEIGHTS
 PICTURES = 20
 
 
@@ -32,9 +31,9 @@ def pictures():
     return np.stack([frames[i] for i in chosen])
 
 
-def torch_runs(pattern, pictures, kept=None, dtype=torch.float32):
+def torch_runs(checkpoint, pattern, pictures, kept=None, dtype=torch.float32):
     """Depth and kept patches of every picture in one precision."""
-    net = load_depth_net(CHECKPOINT, None, pattern)
+    net = load_depth_net(checkpoint, None, pattern)
     net = net.half() if dtype == torch.float16 else net.to(dtype)
     with torch.no_grad():
         runs = [
@@ -44,9 +43,9 @@ def torch_runs(pattern, pictures, kept=None, dtype=torch.float32):
     return [np.concatenate([r[part].numpy() for r in runs]) for part in (0, 1)]
 
 
-def onnx_runs(pattern, pictures, kept=None, precision="fp32"):
+def onnx_runs(checkpoint, pattern, pictures, kept=None, precision="fp32"):
     model = export_graph(
-        CHECKPOINT, pattern, form="portable" if kept is None else "reuse", precision=precision
+        checkpoint, pattern, form="portable" if kept is None else "reuse", precision=precision
     )
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     runs = [
@@ -69,25 +68,28 @@ def error(depth, exact):
 
 
 @pytest.mark.parametrize("group", [1, 3])
-def test_exported_graphs_on_real_pictures(pictures, group):
-    pattern = Pattern(grouped(12, group), keep=0.5, query_stride=8)
-    exact, kept = torch_runs(pattern, pictures, dtype=torch.float64)
+@pytest.mark.parametrize("name", bundled_models())
+def test_exported_graphs_on_real_pictures(pictures, name, group):
+    checkpoint = ASSETS / name / WEIGHTS
+    layers = load_depth_net(checkpoint).config.layers
+    pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8)
+    exact, kept = torch_runs(checkpoint, pattern, pictures, dtype=torch.float64)
     spread = float(exact.std())
 
-    _, single_kept = onnx_runs(pattern, pictures)
+    _, single_kept = onnx_runs(checkpoint, pattern, pictures)
     assert agreement(single_kept, kept).mean() >= 0.999
-    (single,) = onnx_runs(pattern, pictures, kept)
-    single_noise = error(torch_runs(pattern, pictures, kept)[0], exact)
+    (single,) = onnx_runs(checkpoint, pattern, pictures, kept)
+    single_noise = error(torch_runs(checkpoint, pattern, pictures, kept)[0], exact)
     assert error(single, exact) <= 2 * single_noise
 
-    _, half_kept = onnx_runs(pattern, pictures, precision="fp16")
+    _, half_kept = onnx_runs(checkpoint, pattern, pictures, precision="fp16")
     assert agreement(half_kept, kept).min() >= 0.98
-    (half,) = onnx_runs(pattern, pictures, kept, "fp16")
-    half_noise = error(torch_runs(pattern, pictures, kept, torch.float16)[0], exact)
+    (half,) = onnx_runs(checkpoint, pattern, pictures, kept, "fp16")
+    half_noise = error(torch_runs(checkpoint, pattern, pictures, kept, torch.float16)[0], exact)
     assert error(half, exact) <= 2 * half_noise
 
     print(
-        f"\ngroup {group}, {len(pictures)} pictures, errors as a share of the spread of depth:"
+        f"\n{name}, group {group}, {len(pictures)} pictures, errors as a share of the spread of depth:"
         f"\n  fp32: kept agree {agreement(single_kept, kept).mean():.4%}, "
         f"error {error(single, exact) / spread:.1e}, PyTorch's {single_noise / spread:.1e}"
         f"\n  fp16: kept agree {agreement(half_kept, kept).min():.2%} at least, "
