@@ -209,3 +209,9 @@ def test_a_damaged_state_is_refused_by_name(shards, checkpoint, tmp_path):
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(TosaEdgeError, match="is not a complete checkpoint"):
         fit(checkpoint, Shards(shards), tmp_path, RECIPE)
+
+
+def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):
+    recipe = replace(RECIPE, stages=(Stage("dense", 1, elastic=False),), head_layers=(0, 1, 1, 3))
+    weights = fit(checkpoint, Shards(shards), tmp_path, recipe)
+    assert load_depth_net(weights).config.head_layers == (0, 1, 1, 3)

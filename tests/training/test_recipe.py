@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import tomllib
 
@@ -49,3 +51,13 @@ def test_tables_become_a_recipe():
     assert recipe.shrink is not None
     assert recipe.shrink.layers == (0, 2)
     assert [s.steps for s in recipe.stages] == [3]
+
+
+def test_the_control_differs_from_the_released_model_in_its_stage_alone():
+    released = read_recipe("tosa_depth_s")
+    control = read_recipe(str(FOLDER.parent / "study" / "dense_only.toml"))
+    assert control.head_layers == released.head_layers
+    elastic, dense_only = released.stages[-1], control.stages[0]
+    assert replace(elastic, name=dense_only.name, elastic=False) == dense_only
+    # Batches are drawn by seed + number of the stage.
+    assert control.seed == released.seed + len(released.stages) - 1

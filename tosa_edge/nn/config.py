@@ -12,7 +12,11 @@ from tosa_edge.info import known_fields
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a depth model. `head_layers` are the four encoder layers that the depth head reads."""
+    """The shape of a depth model.
+
+    `head_layers` are the four encoder layers that the depth head reads. All but the last are standard in
+    every group that ships: right after one, no token has been passed over.
+    """
 
     name: str = "model"
     height: int = 252
@@ -23,7 +27,7 @@ class ModelConfig:
     heads: int = 6
     mlp_ratio: float = 4.0
     registers: int = 0
-    head_layers: tuple[int, ...] = (0, 3, 7, 11)
+    head_layers: tuple[int, ...] = (0, 4, 8, 11)
     head_dim: int = 64
     output: str = "relative_inverse_depth"
 

@@ -100,7 +100,6 @@ def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: st
             "Give an encoder with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
         ) from error
     layers = 1 + max(int(key.split(".")[1]) for key in tensors if key.startswith("blocks."))
-    quarter = layers // 4
     return ModelConfig(
         name=name,
         height=height,
@@ -111,7 +110,7 @@ def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: st
         heads=dim // 64,
         mlp_ratio=hidden / dim,
         registers=tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0,
-        head_layers=(0, quarter, 2 * quarter + 1, layers - 1),
+        head_layers=(0, layers // 3, 2 * layers // 3, layers - 1),
     )
 
 

@@ -7,6 +7,7 @@ that is killed goes on from its last checkpoint, on the very batches it would ha
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +67,8 @@ def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
     tensors, config = read_checkpoint(checkpoint)
     if config is not None:
         net = load_depth_net(checkpoint, (recipe.height, recipe.width))
+        if recipe.head_layers:
+            net = reading(net, recipe.head_layers)
         if recipe.shrink is None or net.config.name == recipe.name:
             return net
         return shrink(net, recipe.shrink, recipe.name)
@@ -73,6 +76,13 @@ def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
     net = DepthNet(encoder_config(tensors, recipe.height, recipe.width, recipe.name))
     load_encoder(net, tensors)
     return net
+
+
+def reading(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
+    """The same weights, whose head reads other layers: what it read there is much like what is next door."""
+    other = DepthNet(replace(net.config, head_layers=head_layers))
+    other.load_state_dict(net.state_dict())
+    return other.eval()
 
 
 def reached(out: Path, recipe: Recipe) -> tuple[str, int]:

@@ -58,6 +58,7 @@ class Recipe:
     start: str
     stages: tuple[Stage, ...]
     shrink: Shrink | None = None
+    head_layers: tuple[int, ...] | None = None  # other than those that `start` has
     height: int = 252
     width: int = 336
     batch: int = 16
@@ -91,6 +92,8 @@ def parse_recipe(raw: dict[str, Any]) -> Recipe:
         raise ValueError("it needs at least one [[stages]] of at least one step")
     if len({stage.name for stage in stages}) < len(stages):
         raise ValueError("two stages have the same name")
+    if "head_layers" in raw:
+        raw["head_layers"] = tuple(raw["head_layers"])
     shrink = raw.pop("shrink", None)
     if shrink is not None:
         shrink = _filled(Shrink, {**shrink, "layers": tuple(shrink.get("layers", ()))})
