@@ -57,7 +57,7 @@ setup(
             "py.typed",
             "training/render/ATTRIBUTION.md",
             "training/**/*.toml",
-            "training/held_out.txt",
+            "validate/held_out.txt",
         ]
     },
     install_requires=CORE,

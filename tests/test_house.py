@@ -73,8 +73,8 @@ def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
         "tosa_edge/assets/clip.webm",
         "tosa_edge/assets/tosa_depth_s/weights.safetensors",
         "tosa_edge/assets/tosa_depth_s/g1.onnx",
-        "tosa_edge/training/recipes/tosa_depth_t.toml",
+        "tosa_edge/training/recipes/tosa_depth_s.toml",
         "tosa_edge/training/study/dense_only.toml",
-        "tosa_edge/training/held_out.txt",
+        "tosa_edge/validate/held_out.txt",
     ):
         assert wanted in names

@@ -24,6 +24,8 @@ ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "tosa_depth_s"
 DEFAULT_VARIANT = "g1"
 WEIGHTS = "weights.safetensors"
+# In the metadata of a graph that a runtime has optimised for one machine: an engine, with a manifest.
+ENGINE_MARK = "tosa_engine"
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,36 @@ def load_graph(spec: str) -> LoadedGraph:
         >>> graph = load_graph("tosa_depth_s:g1")
         >>> graph.info.kept, graph.info.selections
     """
+    from tosa_edge.engine.load import is_engine, load_engine_graph
+
     path = find_graph(spec)
-    proto = _parse(path)
-    info = _describe(proto, path)
-    _complete(proto, path.parent, info)
-    return LoadedGraph(proto, info, label_of(path))
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    remedy = "Export it again with `tosa-edge export`, or check that the download finished."
+    if is_engine(path):
+        return load_engine_graph(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise TosaEdgeError(
             f"{path} cannot be read: {error.strerror}", "Check its path and rights."
         ) from error
+    graph = graph_from_bytes(data, path)
+    if any(p.key == ENGINE_MARK for p in graph.proto.metadata_props):
+        return load_engine_graph(path)  # renamed, and away from its manifest: it says so
+    return graph
+
+
+def graph_from_bytes(data: bytes, path: Path) -> LoadedGraph:
+    """The graph in the bytes of the file `path`, completed and checked."""
+    proto = _parse(data, path)
+    info = _describe(proto, path)
+    _complete(proto, path.parent, info)
+    return LoadedGraph(proto, info, label_of(path))
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    remedy = "Export it again with `tosa-edge export`, or check that the download finished."
     if not data:
         raise TosaEdgeError(f"{path} is empty", remedy)
     try:

@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from tests import media
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
+from tosa_edge.calibration.pictures import read_pictures
 from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint
 from tosa_edge.training.distill import Recipe, distill, feature_distance
-from tosa_edge.training.pictures import read_pictures
 
 SIZE = (TINY.height, TINY.width)
 

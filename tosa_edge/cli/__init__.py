@@ -7,10 +7,22 @@ from __future__ import annotations
 
 import typer
 
-from tosa_edge.cli import bench, demo, distill, doctor, evaluate, export, inspect, run, train
+from tosa_edge.cli import (
+    bench,
+    build,
+    calibrate,
+    demo,
+    distill,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    run,
+    train,
+)
 from tosa_edge.cli.common import friendly
 
-VERBS = (demo, run, export, distill, train, evaluate, bench, inspect, doctor)
+VERBS = (demo, run, build, export, calibrate, distill, train, evaluate, bench, inspect, doctor)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

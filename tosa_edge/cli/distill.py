@@ -32,9 +32,9 @@ def main(
     """Teach a model to skip tokens in your own surroundings, from pictures without labels."""
     path = find_checkpoint(checkpoint)
     with needs_export_extra("distilling"):
+        from tosa_edge.calibration.pictures import read_pictures
         from tosa_edge.nn.weights import load_depth_net
         from tosa_edge.training.distill import Recipe, distill
-        from tosa_edge.training.pictures import read_pictures
 
     config = load_depth_net(path).config
     pictures, refused = read_pictures(images, (config.height, config.width), most)

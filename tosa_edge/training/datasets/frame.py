@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.runtime.pictures import read_depth, read_picture
-from tosa_edge.training.held_out import refuse_held_out
+from tosa_edge.validate.held_out import refuse_held_out
 
 # RGB uint8 [H, W, 3] and depth float32 [h, w] in metres, 0 (or not a number) where there is no reading.
 Labelled = tuple[np.ndarray, np.ndarray]

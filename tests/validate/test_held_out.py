@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tosa_edge.calibration.pictures import read_pictures
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.training import held_out
 from tosa_edge.training.datasets import open_dataset
-from tosa_edge.training.pictures import read_pictures
+from tosa_edge.validate import held_out
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""How far a model agrees with its float32 self, on pictures that have no labels.
+
+The delta1 here is not accuracy: it is the share of pixels at which the two depths are within a factor of
+1.25. A model that agrees everywhere is as accurate as the float32 one; where it does not agree it may be
+worse or, by chance, better. What it loses of its real delta1 only `tosa-edge evaluate` on labelled pictures
+can say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.calibration.ranges import feeds_of
+from tosa_edge.model import LoadedGraph
+from tosa_edge.validate import metrics
+
+# A relative model states no metres, and a ratio needs them: its float32 depth is laid out as a room's.
+NEAR, FAR = 1.0, 5.0
+
+Outputs = list[dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Means over pictures.
+
+    Args:
+        delta1: share of pixels within a factor of 1.25 of float32's depth.
+        absrel: mean relative difference from it.
+        kept: share of float32's kept patches that were kept too; 1 where nothing is selected.
+    """
+
+    delta1: float
+    absrel: float
+    kept: float
+
+    @property
+    def drop(self) -> float:
+        return 1 - self.delta1
+
+
+def outputs_of(
+    graph: LoadedGraph,
+    pictures: np.ndarray,
+    threads: int = 0,
+    on_batch: Callable[[], None] = lambda: None,
+) -> Outputs:
+    """What a graph makes of uint8 pictures [n, H, W, 3], a batch at a time."""
+    found = []
+    with OnnxRuntimeBackend(graph, threads) as backend:
+        for feeds in feeds_of(graph.info, pictures):
+            found.append(backend.infer(feeds))
+            on_batch()
+    return found
+
+
+def compare(some: Outputs, exact: Outputs, kind: str) -> Agreement:
+    """`kind` is what the depth is, as the graph's description has it."""
+    pairs = [
+        (depth, reference)
+        for one, other in zip(some, exact, strict=True)
+        for depth, reference in zip(one["depth"], other["depth"], strict=True)
+    ]
+    scores = metrics.mean([_score(depth, reference, kind) for depth, reference in pairs])
+    shares = [
+        _overlap(one["kept"], other["kept"]) for one, other in zip(some, exact, strict=True) if "kept" in one
+    ]
+    return Agreement(scores["delta1"], scores["absrel"], float(np.mean(shares)) if shares else 1.0)
+
+
+def as_room(relative: np.ndarray) -> np.ndarray:
+    """Relative inverse depth [H, W] to metres, nearly all of it between NEAR and FAR."""
+    low, high = np.percentile(relative, (2, 98))
+    share = (relative.astype(np.float64) - low) / max(high - low, 1e-12)
+    inverse = 1 / FAR + share * (1 / NEAR - 1 / FAR)
+    return 1 / np.clip(inverse, 1 / metrics.FARTHEST, 1 / metrics.NEAREST)
+
+
+def _score(depth: np.ndarray, reference: np.ndarray, kind: str) -> dict[str, float]:
+    everywhere = np.ones(reference.shape, bool)
+    if kind == "metric_depth":
+        return metrics.score_metric(
+            depth, np.clip(reference, metrics.NEAREST, metrics.FARTHEST).astype(np.float64), everywhere
+        )
+    return metrics.score_relative(depth, as_room(reference), everywhere)
+
+
+def _overlap(some: np.ndarray, exact: np.ndarray) -> float:
+    """Kept patches [B, G, K] are sets: their order means nothing."""
+    rows: Iterable[tuple[np.ndarray, np.ndarray]] = zip(
+        some.reshape(-1, some.shape[-1]), exact.reshape(-1, exact.shape[-1]), strict=True
+    )
+    return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in rows]))

@@ -1,0 +1,80 @@
+"""Argument by argument: what the builder calls is what the Python bindings at hand offer.
+
+TensorRT's own bindings import only where its libraries are; TensorRT-RTX's are in the test environment. The
+signatures are read from the bindings' documentation, which pybind11 writes from the code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+CALLS = {
+    "Builder.create_network": ["self", "flags"],
+    "Builder.create_builder_config": ["self"],
+    "Builder.build_serialized_network": ["self", "network", "config"],
+    "OnnxParser.parse": ["self", "model", "path"],
+    "OnnxParser.get_error": ["self", "index"],
+    "ParserError.desc": ["self"],
+    "ParserError.node_name": ["self"],
+    "ParserError.node_operator": ["self"],
+    "INetworkDefinition.get_layer": ["self", "index"],
+    "IBuilderConfig.clear_flag": ["self", "flag"],
+    "IBuilderConfig.set_memory_pool_limit": ["self", "pool", "pool_size"],
+    "IProgressMonitor.phase_start": ["self", "phase_name", "parent_phase", "num_steps"],
+    "IProgressMonitor.phase_finish": ["self", "phase_name"],
+    "IProgressMonitor.step_complete": ["self", "phase_name", "step"],
+    "ILogger.log": ["self", "severity", "msg"],
+}
+TIMING = {
+    "IBuilderConfig.create_timing_cache": ["self", "serialized_timing_cache"],
+    "IBuilderConfig.set_timing_cache": ["self", "cache", "ignore_mismatch"],
+    "IBuilderConfig.get_timing_cache": ["self"],
+    "ITimingCache.serialize": ["self"],
+}
+TARGETS = {"IBuilderConfig.set_compute_capability": ["self", "compute_capability", "index"]}
+PROPERTIES = (
+    "INetworkDefinition.num_layers",
+    "ILayer.type",
+    "OnnxParser.num_errors",
+    "IBuilderConfig.progress_monitor",
+    "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
+    "BuilderFlag.TF32",
+    "MemoryPoolType.WORKSPACE",
+    "Runtime.deserialize_cuda_engine",
+    "Logger.ERROR",
+    "ILogger.Severity",
+    "__version__",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "calls", "properties"),
+    [
+        ("tensorrt_rtx", CALLS | TARGETS, (*PROPERTIES, "IBuilderConfig.num_compute_capabilities")),
+        ("tensorrt", CALLS | TIMING, PROPERTIES),
+    ],
+)
+def test_the_bindings_have_what_is_called(name, calls, properties):
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        pytest.skip(f"{name} is not installed")
+    for path, expected in calls.items():
+        assert expected in signatures(found(module, path)), path
+    for path in properties:
+        assert found(module, path) is not None
+
+
+def found(module, path: str):
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def signatures(function) -> list[list[str]]:
+    """The parameters of each overload: `name(self: T, flags: int = 0) -> U`."""
+    lines = re.findall(rf"{function.__name__}\((self: .*)\) -> ", function.__doc__)
+    return [re.findall(r"(?:^|, )(\w+): ", line) for line in lines]

@@ -1,0 +1,152 @@
+"""`tosa-edge calibrate`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.progress import progress
+from tosa_edge.errors import TosaEdgeError
+
+if TYPE_CHECKING:
+    from tosa_edge.calibration import Calibrated
+
+_UNITS = {
+    "reading pictures": "files",
+    "measuring ranges": "pictures",
+    "trying groups": "groups",
+    "comparing with float32": "runs",
+}
+
+
+def main(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A float32 model: a bundled name, a folder, a file."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx; its table is written beside it.")],
+    data: Annotated[
+        Optional[Path],
+        typer.Option("--data", help="A folder of pictures, a video or a data set: no labels needed."),
+    ] = None,
+    method: Annotated[str, typer.Option(help="minmax, percentile or entropy.")] = "minmax",
+    activations: Annotated[
+        str, typer.Option(help="symmetric: for TensorRT and CPUs. unsigned: for CPUs only.")
+    ] = "symmetric",
+    max_drop: Annotated[
+        Optional[float],
+        typer.Option(help="Keep in float what costs most, until this share of delta1 is lost at most."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Use this many pictures, evenly spread.")] = 128,
+    table: Annotated[
+        Optional[Path],
+        typer.Option("--table", help="Ranges measured before, instead: ours, or a TensorRT cache."),
+    ] = None,
+    fit: Annotated[str, typer.Option("--fit", help="letterbox, stretch or crop.")] = "letterbox",
+    report: Annotated[
+        bool, typer.Option("--report", help="Also show what each block and each kind of layer costs.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """A float32 model and pictures to an INT8 model.
+
+    --max-drop and --report are measured on the calibration pictures, which have no labels: as the share of
+    pixels whose depth is within a factor of 1.25 of the float32 model's. `tosa-edge evaluate` measures
+    accuracy.
+    """
+    from tosa_edge.calibration import Settings, calibrate
+    from tosa_edge.model import load_graph
+    from tosa_edge.pending import written
+
+    if out.suffix != ".onnx":
+        raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
+    graph = load_graph(model)
+    settings = Settings(
+        method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
+    )
+    beside = out.with_suffix(".table.json")
+    # Both places are claimed before the work, and filled after it.
+    with written(out) as model_path, written(beside) as table_path:
+        with _bars() as on_step:
+            done = calibrate(graph, data, settings, on_step)
+        model_path.write_bytes(done.model.SerializeToString())
+        table_path.write_text(done.table.to_json())
+    _say(done, out, settings.max_drop)
+    emit(_result(done, out, beside, activations), as_json)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """One bar after another: a step that is called otherwise than the last one begins the next."""
+    with ExitStack() as stack:
+        shown: dict[str, Callable[[int], None]] = {}
+
+        def step(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                stack.close()
+                shown[what] = stack.enter_context(progress(what, total, _UNITS.get(what, "steps")))
+            shown[what](done - 1)
+
+        yield step
+
+
+def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "model": str(out),
+        "images": done.table.images,
+        "table": str(table),
+        "method": done.table.method,
+        "activations": activations,
+        "cached": done.cached,
+        "int8_layers": done.layers,
+        "refused": done.refused,
+    }
+    if done.kept:
+        result["agreement"] = asdict(done.kept.agreement)
+        result["higher"] = {"groups": list(done.kept.groups), "layers": list(done.kept.layers)}
+    if done.costs:
+        result["costs"] = [asdict(cost) for cost in done.costs]
+    return result
+
+
+def _say(done: Calibrated, out: Path, budget: float | None) -> None:
+    for what in done.refused:
+        console.print(f"left out: {what}", markup=False, soft_wrap=True)
+    if done.costs:
+        _say_costs(done)
+    table = done.table
+    source = "from the cache" if done.cached else "measured"
+    console.print(
+        f"{done.layers} layers in INT8; ranges ({table.method}) {source} on {table.images} pictures"
+        if table.images
+        else f"{done.layers} layers in INT8; ranges imported"
+    )
+    if done.kept:
+        kept = done.kept
+        if kept.groups:
+            console.print(f"kept in float for --max-drop {budget:g}: {', '.join(kept.groups)}")
+        console.print(
+            f"against float32 on those pictures: delta1 {kept.agreement.delta1:.4f}, mean difference "
+            f"of depth {kept.agreement.absrel:.2%}, same kept tokens {kept.agreement.kept:.1%}"
+        )
+        console.print("that is agreement, not accuracy: `tosa-edge evaluate` measures accuracy")
+    console.print(f"wrote [bold]{out}[/]   next: tosa-edge bench MODEL {out}", soft_wrap=True)
+
+
+def _say_costs(done: Calibrated) -> None:
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, title="what INT8 costs, group by group, against the group in float")
+    for heading in ("group", "layers", "share of weights", "depth error", "delta1 lost"):
+        shown.add_column(heading, justify="left" if heading == "group" else "right", no_wrap=True)
+    for cost in done.costs:
+        numbers = (f"{cost.share:.1%}", f"{cost.absrel:+.3%}", f"{cost.drop:+.4f}")
+        shown.add_row(cost.group, str(cost.layers), *numbers)
+    console.print(shown)

@@ -1,0 +1,16 @@
+"""A graph made ready for one machine: built, described by a manifest, checked before it is opened.
+
+An engine is a file that only the software and hardware it was made for can use. Its manifest, a JSON file
+beside it, says what those are; `load_engine` compares first and opens second.
+
+Example:
+    >>> from tosa_edge.engine.build import build
+    >>> built = build("tosa_depth_s", precision="fp16")
+    >>> DepthModel.load(str(built.engine))
+"""
+
+ONNXRUNTIME = "onnxruntime"
+TENSORRT = "tensorrt"
+TENSORRT_RTX = "tensorrt-rtx"
+BACKENDS = (ONNXRUNTIME, TENSORRT, TENSORRT_RTX)
+PRECISIONS = ("fp32", "fp16", "int8")

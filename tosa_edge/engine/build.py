@@ -1,0 +1,192 @@
+"""MODEL to an engine and its manifest, in one call."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tosa_edge import __version__
+from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
+from tosa_edge.engine.auto import AUTO, choose
+from tosa_edge.engine.compatibility import TITLES
+from tosa_edge.engine.describe import Plan, describe, sha256_of
+from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
+from tosa_edge.engine.load import check_engine
+from tosa_edge.engine.manifest import Manifest
+from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
+from tosa_edge.engine.source import find_source, load_source, model_and_variant
+from tosa_edge.engine.store import claimed, save, scratch
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.model import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from tosa_edge.model import LoadedGraph
+
+FOLDER = Path("engines")
+
+
+@dataclass(frozen=True)
+class Built:
+    """`reused` when the engine was there already, of the same model and settings, and fit to load."""
+
+    engine: Path
+    manifest: Path
+    backend: str
+    precision: str
+    bytes: int
+    seconds: float
+    reused: bool
+    validation: str
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **vars(self),
+            "engine": str(self.engine),
+            "manifest": str(self.manifest),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom to tell: that another build of the same engine runs, and how far a step of this one is."""
+
+    on_wait: Callable[[], None] = lambda: None
+    on_step: Callable[[str, int, int], None] = lambda what, done, total: None
+
+
+def build(
+    spec: str = DEFAULT_MODEL,
+    precision: str | None = None,
+    backend: str = AUTO,
+    pictures: Path | None = None,
+    targets: tuple[int, ...] = (),
+    out: Path | None = None,
+    watch: Watch = Watch(),
+) -> Built:
+    """An engine for this machine, or for the `targets`.
+
+    Args:
+        spec: a MODEL: bundled name, model folder or `.onnx` file.
+        precision: fp32, fp16 or int8; None is what MODEL is in.
+        pictures: a folder or a video to learn INT8 ranges from.
+        out: a file, or a folder for the engine under its own name.
+    """
+    began = time.perf_counter()
+    if precision not in (None, *PRECISIONS):
+        raise TosaEdgeError(
+            f"there is no precision {precision!r}", f"Choose one of: {', '.join(PRECISIONS)}."
+        )
+    machine = this_machine((backend,) if backend in BACKENDS else BACKENDS)
+    choice = choose(backend, machine, targets)
+    source = find_source(spec, precision)
+    graph, precision = load_source(source, precision, pictures is not None)
+    engine = _place(out, _named(source, graph, precision, choice.backend, targets, machine), choice.backend)
+    if engine.exists() and engine.samefile(source):
+        raise TosaEdgeError(f"{engine} is the MODEL itself", "Give the engine another name with -o.")
+    with claimed(engine, watch.on_wait):
+        digest = None
+        if pictures is not None:
+            graph, digest = _calibrated(graph, pictures, watch)
+        plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine)
+        manifest = _already(engine, plan)
+        reused = manifest is not None
+        if manifest is None:
+            data, settings = _made(engine, plan, watch)
+            manifest = describe(plan, data, settings)
+            save(engine, data, manifest)
+    return Built(
+        engine,
+        manifest_path(engine),
+        choice.backend,
+        precision,
+        manifest.engine_bytes,
+        round(time.perf_counter() - began, 2),
+        reused,
+        manifest.validation.result,
+        (*choice.notes, *_advice(manifest)),
+    )
+
+
+def _place(out: Path | None, name: EngineName, backend: str) -> Path:
+    suffix = suffix_of(backend)
+    if out is None:
+        return FOLDER / str(name)
+    if out.suffix not in (".engine", ".onnx") or out.is_dir():
+        return out / str(name)
+    if out.suffix != suffix:
+        raise TosaEdgeError(
+            f"an engine for {backend} ends in {suffix}, and {out} does not",
+            f"Write -o {out.with_suffix(suffix)}, or name a folder.",
+        )
+    return out
+
+
+def _named(
+    source: Path, graph: LoadedGraph, precision: str, backend: str, targets: tuple[int, ...], machine: Machine
+) -> EngineName:
+    model, variant = model_and_variant(source, graph.info)
+    info = graph.info
+    own = (machine.gpu.sm,) if backend == TENSORRT and machine.gpu else targets
+    return EngineName(model, variant, info.height, info.width, info.batch, precision, backend, own)
+
+
+def _calibrated(graph: LoadedGraph, pictures: Path, watch: Watch) -> tuple[LoadedGraph, str]:
+    """The quantised graph and its digest, by which an engine of the same calibration is known."""
+    from tosa_edge.calibration import quantise
+
+    model = quantise(graph, pictures, watch.on_step)
+    return replace(graph, proto=model), hashlib.sha256(model.SerializeToString()).hexdigest()
+
+
+def _already(engine: Path, plan: Plan) -> Manifest | None:
+    """The manifest of a fit engine that this build would only make again."""
+    if not engine.is_file():
+        return None
+    try:
+        manifest, _ = check_engine(engine, plan.machine, to_run=False)
+    except TosaEdgeError:
+        return None
+    m = manifest
+    same = (m.backend, m.precision, m.targets, m.calibration, m.model_sha256, m.tosa_edge)
+    wanted = (plan.choice.backend, plan.precision, plan.targets, plan.calibration)
+    return manifest if same == (*wanted, sha256_of(plan.source), __version__) else None
+
+
+def _made(engine: Path, plan: Plan, watch: Watch) -> tuple[bytes, dict[str, Any]]:
+    backend = plan.choice.backend
+    if backend == ONNXRUNTIME:
+        from tosa_edge.engine.onnxruntime_builder import optimise
+
+        return optimise(plan.graph, scratch(engine))
+    from tosa_edge.calibration import activations_of
+    from tosa_edge.engine.tensorrt_builder import build_plan
+
+    if activations_of(plan.graph.proto) == "unsigned":
+        raise TosaEdgeError(
+            f"{plan.graph.label} has unsigned activations, which {TITLES[backend]} does not take",
+            "Calibrate it again with `tosa-edge calibrate`, whose default form runs on both.",
+        )
+    trt = tensorrt_module(backend)
+    assert trt is not None  # chosen
+
+    def on_progress(share: float) -> None:
+        watch.on_step("building", int(100 * share), 100)
+
+    made = build_plan(trt, backend, plan.graph, plan.targets, plan.machine.gpu, on_progress)
+    return made.data, made.settings
+
+
+def _advice(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.backend != ONNXRUNTIME:
+        return ()
+    if manifest.precision == "fp16":
+        return ("float16 is no faster than float32 on a CPU: fp32 or int8 serve better here",)
+    if manifest.precision == "int8" and not manifest.settings.get("integer_layers"):
+        return ("this ONNX Runtime computes no layer of it in int8: it is no faster than float32",)
+    return ()

@@ -1,0 +1,82 @@
+"""The manifest of an engine that was just built."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tosa_edge import __version__
+from tosa_edge.engine.auto import Choice
+from tosa_edge.engine.host import Machine
+from tosa_edge.engine.manifest import Manifest, Port, Validation
+from tosa_edge.engine.source import rebuild_source
+from tosa_edge.errors import TosaEdgeError
+
+if TYPE_CHECKING:
+    from tosa_edge.model import LoadedGraph
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides what an engine will be. `calibration` is the digest of the quantised graph."""
+
+    source: Path
+    graph: LoadedGraph
+    precision: str
+    choice: Choice
+    targets: tuple[int, ...]
+    pictures: Path | None
+    calibration: str | None
+    machine: Machine
+
+
+def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
+    info, backend = plan.graph.info, plan.choice.backend
+    graph = plan.graph.proto.graph
+    note = next((n for n in plan.choice.notes if "not run" in n), Validation().note)
+    manifest = Manifest(
+        engine_sha256=hashlib.sha256(data).hexdigest(),
+        engine_bytes=len(data),
+        backend=backend,
+        backend_version=plan.machine.versions[backend] or "unknown",
+        model=plan.graph.label,
+        source=rebuild_source(plan.source),
+        model_sha256=sha256_of(plan.source),
+        precision=plan.precision,
+        form=info.form,
+        inputs=tuple(_port(value) for value in graph.input),
+        outputs=tuple(_port(value) for value in graph.output),
+        keep=info.keep,
+        query_stride=info.query_stride,
+        group=info.group,
+        host=plan.machine.host,
+        targets=plan.targets,
+        settings=settings,
+        built=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tosa_edge=__version__,
+        calibration=plan.calibration,
+        pictures=str(plan.pictures.absolute()) if plan.pictures else None,
+        validation=Validation(note=note),
+    )
+    try:
+        return Manifest.from_json(manifest.to_json().encode())
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"{plan.graph.label} cannot be described in a manifest: {error}",
+            "Give files names that can be printed, and graphs fixed sizes.",
+        ) from error
+
+
+def _port(value: Any) -> Port:
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    tensor = value.type.tensor_type
+    shape = tuple(d.dim_value for d in tensor.shape.dim)
+    return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,109 @@
+"""What each field of a manifest may hold: small checks that return the value or raise ValueError."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tosa_edge.engine.strict_json import readable
+
+Check = Callable[[Any], Any]
+_HEX = frozenset(string.digits + "abcdef")
+_LONGEST = 4096  # as long as a path may be
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > _LONGEST or not readable(value):
+        raise ValueError("is not a line of text")
+    return value
+
+
+def sha256(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 64 or not set(value) <= _HEX:
+        raise ValueError("is not a sha256 in lower-case hexadecimal")
+    return value
+
+
+def whole(least: int, most: int) -> Check:
+    def check(value: Any) -> int:
+        # True is an int to Python, and no count.
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"is not a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def number(least: float, most: float) -> Check:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise ValueError(f"is not a number from {least:g} to {most:g}")
+        return float(value)
+
+    return check
+
+
+def one_of(allowed: Iterable[str]) -> Check:
+    names = tuple(allowed)
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"is not one of {', '.join(names)}")
+        return value
+
+    return check
+
+
+def maybe(inner: Check) -> Check:
+    return lambda value: None if value is None else inner(value)
+
+
+def some(inner: Check, most: int = 64) -> Check:
+    """A list, as a tuple."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)) or len(value) > most:
+            raise ValueError(f"is not a list of at most {most}")
+        return tuple(inner(item) for item in value)
+
+    return check
+
+
+def mapping(inner: Check, most: int = 64) -> Check:
+    """An object with keys of the writer's own."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or len(value) > most:
+            raise ValueError(f"is not an object of at most {most} entries")
+        return {text(key): inner(item) for key, item in value.items()}
+
+    return check
+
+
+def setting(value: Any) -> Any:
+    """A plain value: yes or no, a number, a line of text, or nothing."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return whole(-(2**63), 2**63)(value)
+    return number(-1e300, 1e300)(value) if isinstance(value, float) else text(value)
+
+
+def record(raw: Any, checks: dict[str, Check]) -> dict[str, Any]:
+    """Exactly the fields of `checks`, each checked; the first fault is named."""
+    if not isinstance(raw, dict):
+        raise ValueError("is not an object")
+    for name in checks:
+        if name not in raw:
+            raise ValueError(f"the field {name!r} is missing")
+    for name in raw:
+        if name not in checks:
+            raise ValueError(f"the field {name[:40]!a} is not known")
+    found = {}
+    for name, check in checks.items():
+        try:
+            found[name] = check(raw[name])
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    return found

@@ -1,0 +1,64 @@
+"""This machine, as an engine sees it."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+
+from tosa_edge import machine
+from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack
+from tosa_edge.engine.manifest import Host
+
+MODULES = {TENSORRT: "tensorrt", TENSORRT_RTX: "tensorrt_rtx"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`versions` has None for a backend that is not installed."""
+
+    host: Host
+    versions: dict[str, str | None]
+    gpu: Gpu | None = None
+    plugin_sha256: str | None = None
+
+
+@lru_cache
+def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
+    """Only what bears on `backends` is looked up: drivers and TensorRT are slow to ask."""
+    gpu = find_gpu() if backends != (ONNXRUNTIME,) else None
+    if gpu is None and backends == BACKENDS:
+        backends = (ONNXRUNTIME,)  # the best of them, then
+    versions = {b: machine.onnxruntime_version() if b == ONNXRUNTIME else _version(b) for b in backends}
+    return Machine(
+        Host(
+            arch=platform.machine() or "unknown",
+            cpu=machine.cpu_name() or "unknown",
+            cpu_features=tuple(machine.cpu_features()),
+            onnxruntime=machine.onnxruntime_version(),
+            gpu=gpu.name if gpu else None,
+            sm=gpu.sm if gpu else None,
+            cuda=gpu.cuda if gpu else None,
+            driver=gpu.driver if gpu else None,
+            jetpack=jetpack(),
+        ),
+        versions,
+        gpu,
+    )
+
+
+def tensorrt_module(backend: str) -> ModuleType | None:
+    """TensorRT or TensorRT-RTX; None when it is not there, or its libraries are not."""
+    try:
+        return importlib.import_module(MODULES[backend])
+    except (ImportError, OSError):
+        return None
+
+
+def _version(backend: str) -> str | None:
+    """Of the library itself: JetPack's TensorRT is no package that pip knows in every release."""
+    module = tensorrt_module(backend)
+    return str(module.__version__) if module else None

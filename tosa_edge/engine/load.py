@@ -1,0 +1,106 @@
+"""An engine from disk: compared with this machine first, handed to a runtime second."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tosa_edge.engine import ONNXRUNTIME, rebuild
+from tosa_edge.engine.compatibility import TITLES, EngineFile, Mismatch, compare
+from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
+from tosa_edge.engine.manifest import Manifest, NewerFormat, read_manifest
+from tosa_edge.engine.names import manifest_path, parse_name
+from tosa_edge.engine.source import find_source
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+
+if TYPE_CHECKING:
+    from tosa_edge.model import LoadedGraph
+
+
+def is_engine(path: Path) -> bool:
+    """By its name, or by the manifest beside it. An ONNX Runtime engine is marked inside as well."""
+    return path.suffix == ".engine" or parse_name(path.name) is not None or manifest_path(path).is_file()
+
+
+def check_engine(
+    path: Path, machine: Machine | None = None, precision: str | None = None, to_run: bool = True
+) -> tuple[Manifest, bytes]:
+    """The manifest and the very bytes it vouches for, or an error with the command that rebuilds."""
+    manifest = _manifest_of(path)
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size == manifest.engine_bytes else b""
+    except OSError as error:
+        raise TosaEdgeError(
+            f"{path} cannot be read: {error.strerror}",
+            f"Build it: {rebuild.from_manifest(manifest, path)}",
+        ) from error
+    file = EngineFile(path, size, hashlib.sha256(data).hexdigest() if data else None)
+    machine = machine or this_machine((manifest.backend,))
+    found = compare(manifest, machine, file, model_here(manifest), precision, to_run)
+    if found:
+        raise _told(found)
+    return manifest, data
+
+
+def load_engine(path: Path) -> LoadedGraph | Any:
+    """The graph of an ONNX Runtime engine; TensorRT's own engine object for the others."""
+    manifest, data = check_engine(path)
+    if manifest.backend == ONNXRUNTIME:
+        from tosa_edge.model import graph_from_bytes
+
+        return graph_from_bytes(data, path)
+    trt = tensorrt_module(manifest.backend)
+    assert trt is not None  # compared
+    engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
+    if engine is None:
+        raise TosaEdgeError(
+            f"{TITLES[manifest.backend]} {manifest.backend_version} refuses {path}",
+            f"Rebuild it: {rebuild.from_manifest(manifest, path)}",
+        )
+    return engine
+
+
+def load_engine_graph(path: Path) -> LoadedGraph:
+    """An engine where a graph is wanted: ONNX Runtime's is one, TensorRT's is not."""
+    manifest = _manifest_of(path)
+    if manifest.backend == ONNXRUNTIME:
+        return load_engine(path)
+    check_engine(path)
+    raise TosaEdgeError(
+        f"{path} is whole and fits this machine, but no verb runs {TITLES[manifest.backend]} engines so far",
+        f"Give its model instead: {manifest.source}.",
+    )
+
+
+def model_here(manifest: Manifest) -> str | None:
+    """sha256 of the MODEL the engine was built from, where it is on this machine too."""
+    try:
+        return hashlib.sha256(find_source(manifest.source, manifest.precision).read_bytes()).hexdigest()
+    except (TosaEdgeError, OSError):
+        return None
+
+
+def _manifest_of(path: Path) -> Manifest:
+    beside, again = manifest_path(path), rebuild.from_name(path)
+    if not beside.is_file():
+        raise TosaEdgeError(
+            f"{path} is an engine without its manifest {beside.name}, so nothing tells whether it fits here",
+            f"Put the manifest back beside it, or rebuild: {again}",
+        )
+    try:
+        return read_manifest(beside)
+    except NewerFormat:
+        raise TosaEdgeError(
+            f"{beside} was written by a newer tosa-edge than this one",
+            f"Update: pip install --upgrade tosa-edge. Or rebuild with this one: {again}",
+        ) from None
+    except TosaEdgeError as error:
+        raise TosaEdgeError(error.what, f"Rebuild the engine: {again}") from error
+
+
+def _told(found: Mismatch) -> TosaEdgeError:
+    if found.lacks:
+        return MachineLacks(found.reason, f"For the CPU of this machine: {found.rebuild}")
+    return TosaEdgeError(found.reason, f"Rebuild it: {found.rebuild}")

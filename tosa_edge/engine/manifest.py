@@ -1,0 +1,184 @@
+"""What an engine was made of, by and for: the JSON file beside it.
+
+Read strictly, because it decides whether bytes are handed to a runtime: every field is there, of its kind
+and finite, and nothing else is. Whoever adds a field adds 1 to FORMAT.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tosa_edge.engine import BACKENDS, PRECISIONS
+from tosa_edge.engine.fields import (
+    Check,
+    mapping,
+    maybe,
+    number,
+    one_of,
+    record,
+    setting,
+    sha256,
+    some,
+    text,
+    whole,
+)
+from tosa_edge.engine.strict_json import MAX_BYTES, read_object
+from tosa_edge.errors import TosaEdgeError
+
+FORMAT = 1
+NOT_RUN, PASSED, FAILED = "not run", "passed", "failed"
+
+
+class NewerFormat(ValueError):
+    """The manifest was written by a later tosa-edge."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output, as NumPy names its type."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine an engine was built on, as far as an engine cares; None where there is none of it."""
+
+    arch: str
+    cpu: str
+    cpu_features: tuple[str, ...]
+    onnxruntime: str | None = None
+    gpu: str | None = None
+    sm: int | None = None
+    cuda: str | None = None
+    driver: str | None = None
+    jetpack: str | None = None
+
+
+@dataclass(frozen=True)
+class Plugin:
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """`result` is "not run" until the engine has been compared with its model."""
+
+    result: str = NOT_RUN
+    note: str = "the engine has not been compared with its model"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`source` is the MODEL as `tosa-edge build` takes it, `model` its short name.
+
+    model_sha256: of the graph's file, which in a model folder names the sha256 of its weights.
+    targets: the compute capabilities asked for, as 86 for 8.6; none means whatever the backend supports.
+    calibration: sha256 of the quantised graph, where calibration made it; `pictures` is where from.
+    plugin_choice: the timing by which plugin or native was chosen; nothing chooses so far.
+    """
+
+    engine_sha256: str
+    engine_bytes: int
+    backend: str
+    backend_version: str
+    model: str
+    source: str
+    model_sha256: str
+    precision: str
+    form: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    keep: float
+    query_stride: int
+    group: int
+    host: Host
+    targets: tuple[int, ...]
+    settings: dict[str, Any]
+    built: str
+    tosa_edge: str
+    plugin: Plugin | None = None
+    calibration: str | None = None
+    pictures: str | None = None
+    plugin_choice: dict[str, Any] | None = None
+    validation: Validation = Validation()
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Raises ValueError, in one line, for anything but a whole manifest of this format."""
+        raw = read_object(data)
+        found = raw.get("format")
+        if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+            raise NewerFormat("it was written by a newer tosa-edge")
+        return cls(**record(raw, _MANIFEST))
+
+
+def _made(cls: type, checks: dict[str, Check]) -> Check:
+    return lambda value: cls(**record(value, checks))
+
+
+_sm = whole(10, 999)
+_port = _made(Port, {"name": text, "dtype": text, "shape": some(whole(1, 2**31), most=8)})
+_HOST: dict[str, Check] = {
+    "arch": text,
+    "cpu": text,
+    "cpu_features": some(text),
+    "sm": maybe(_sm),
+    **{name: maybe(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack")},
+}
+_MANIFEST: dict[str, Check] = {
+    "format": whole(FORMAT, FORMAT),
+    "engine_sha256": sha256,
+    "engine_bytes": whole(1, 2**40),
+    "backend": one_of(BACKENDS),
+    "backend_version": text,
+    "model": text,
+    "source": text,
+    "model_sha256": sha256,
+    "precision": one_of(PRECISIONS),
+    "form": one_of(("portable", "reuse", "plugin")),
+    "inputs": some(_port),
+    "outputs": some(_port),
+    "keep": number(0, 1),
+    "query_stride": whole(1, 2**31),
+    "group": whole(0, 2**31),
+    "host": _made(Host, _HOST),
+    "targets": some(_sm),
+    "settings": mapping(setting),
+    "built": text,
+    "tosa_edge": text,
+    "plugin": maybe(_made(Plugin, {"name": text, "version": text, "sha256": sha256})),
+    "calibration": maybe(sha256),
+    "pictures": maybe(text),
+    "plugin_choice": maybe(mapping(setting)),
+    "validation": _made(Validation, {"result": one_of((NOT_RUN, PASSED, FAILED)), "note": text}),
+}
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file. NewerFormat passes through: what to do about it depends on the reader."""
+    remedy = "Build the engine again with `tosa-edge build`: a manifest is not to be edited."
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise TosaEdgeError(
+            f"{path} cannot be read: {error.strerror}", "Check its path and rights."
+        ) from error
+    try:
+        return Manifest.from_json(data)
+    except NewerFormat:
+        raise
+    except ValueError as error:
+        raise TosaEdgeError(f"{path} is not a manifest that can be trusted: {error}", remedy) from error

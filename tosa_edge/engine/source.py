@@ -1,0 +1,99 @@
+"""MODEL and a precision, to the graph that is to be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tosa_edge.engine import PRECISIONS
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.model import ASSETS, WEIGHTS, find_graph, load_graph
+
+if TYPE_CHECKING:
+    from tosa_edge.info import GraphInfo
+    from tosa_edge.model import LoadedGraph
+
+_HALF = ".fp16"
+
+
+def find_source(spec: str, precision: str | None = None) -> Path:
+    """The `.onnx` file of that precision: `NAME.fp16.onnx` stands beside `NAME.onnx`.
+
+    INT8 starts from float32, unless the file is INT8 itself.
+    """
+    path = find_graph(spec)
+    if precision is None:
+        return path
+    wanted = path.with_name(f"{_base(path)}{_HALF if precision == 'fp16' else ''}.onnx")
+    return wanted if wanted.is_file() else path
+
+
+def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[LoadedGraph, str]:
+    """The graph in `path`, and the precision it is to be built in."""
+    from tosa_edge.engine.load import is_engine
+
+    if is_engine(path):
+        raise TosaEdgeError(
+            f"{path} is an engine already", "Give the MODEL it was built from: a name, a folder or a graph."
+        )
+    graph = load_graph(str(path))
+    found = precision_of(graph)
+    wanted = precision or found
+    if graph.info.form == "plugin" or _needs_plugin(graph):
+        raise TosaEdgeError(
+            f"{graph.label} is in plugin form, and the plugin is not part of this tosa-edge",
+            "Export the portable form, which every backend takes: tosa-edge export CKPT -o FILE.onnx.",
+        )
+    if wanted == "int8" and found != "int8" and not calibrated:
+        raise TosaEdgeError(
+            "int8 needs pictures like those the robot will see, to learn the ranges from",
+            "Give a folder or a video with --calib PATH, or a MODEL that `tosa-edge calibrate` made.",
+        )
+    if calibrated and wanted != "int8":
+        raise TosaEdgeError(f"--calib has no use at {wanted}", "Add --precision int8, or leave --calib out.")
+    if calibrated and found != "fp32":
+        raise TosaEdgeError(
+            f"{graph.label} is {found}, and calibration starts from float32",
+            "Give the float32 graph with --calib, or leave --calib out.",
+        )
+    if wanted not in (found, "int8"):
+        raise TosaEdgeError(
+            f"{graph.label} is {found}, and there is no {wanted} graph beside it",
+            f"Export one: tosa-edge export CKPT -o {_base(path)}{_HALF if wanted == 'fp16' else ''}.onnx"
+            f" --precision {wanted}."
+            if wanted in ("fp16", "fp32")
+            else f"Choose one of: {', '.join(PRECISIONS)}.",
+        )
+    return graph, wanted
+
+
+def precision_of(graph: LoadedGraph) -> str:
+    """Seen in the graph itself: whoever quantises may not say so in the metadata."""
+    if any(node.op_type == "DequantizeLinear" for node in graph.proto.graph.node):
+        return "int8"
+    return graph.info.precision
+
+
+def rebuild_source(path: Path) -> str:
+    """MODEL as it works from any folder: the bundled name, or the whole path; without the precision."""
+    if path.parent.parent == ASSETS and (path.parent / WEIGHTS).exists():
+        return f"{path.parent.name}:{_base(path)}"
+    full = path.with_name(f"{_base(path)}.onnx")
+    return str((full if full.is_file() else path).absolute())
+
+
+def model_and_variant(path: Path, info: GraphInfo) -> tuple[str, str]:
+    """The first two parts of an engine's name."""
+    model = path.parent.name if (path.parent / WEIGHTS).exists() else _base(path)
+    variant = "dense" if info.dense else f"g{info.group}"
+    return model, f"{variant}.reuse" if info.form == "reuse" else variant
+
+
+def _base(path: Path) -> str:
+    return path.stem.removesuffix(_HALF)
+
+
+def _needs_plugin(graph: LoadedGraph) -> bool:
+    """A `tosa` operator without a body: TensorRT-RTX ends the process on one."""
+    bodies = {f.name for f in graph.proto.functions if f.domain == "tosa"}
+    return any(node.domain == "tosa" and node.op_type not in bodies for node in graph.proto.graph.node)

@@ -1,0 +1,95 @@
+"""Engines on disk: whole or refused, whatever kills the build; one build of an engine at a time.
+
+The engine is renamed into place first and its manifest last. Killed in between, the new engine stands
+beside no manifest or the old one; both are refused, because a manifest holds the sha256 of its engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from tosa_edge.engine.manifest import Manifest
+from tosa_edge.engine.names import manifest_path
+from tosa_edge.pending import cannot_write, written
+
+
+def save(engine: Path, data: bytes, manifest: Manifest) -> None:
+    """Both are on the disk under temporary names before either takes its own; the inner one goes first."""
+    with written(manifest_path(engine)) as beside:
+        beside.write_text(manifest.to_json(), encoding="utf-8")
+        with written(engine) as path:
+            path.write_bytes(data)
+
+
+@contextlib.contextmanager
+def claimed(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """This process alone builds `engine`; folders made for it go again when nothing comes of it."""
+    parent = engine.parent
+    made = [p for p in (parent, *parent.parents) if not p.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with _locked(engine.with_name(f".{engine.name}.lock"), on_wait):
+            _sweep(engine)
+            yield
+    except OSError as error:
+        _remove(made)
+        raise cannot_write(engine, error) from error
+    except BaseException:
+        _remove(made)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """The kernel lets go of the lock of a process that dies: a killed build blocks nobody."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: builds replace each other, each of them whole
+        yield
+        return
+    file = _open_locked(path, fcntl, on_wait)
+    try:
+        yield
+    finally:
+        # Unlinked while still held: whoever waits for this very file sees that it is no longer the one.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        file.close()
+
+
+def _open_locked(path: Path, fcntl, on_wait: Callable[[], None]) -> IO[bytes]:  # type: ignore[no-untyped-def]
+    while True:
+        file = open(path, "ab")  # noqa: SIM115 - held until the build is over
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
+
+
+def _sweep(engine: Path) -> None:
+    """What killed builds of this engine left under temporary names; nobody else builds it now."""
+    for final in (engine, manifest_path(engine)):
+        for old in final.parent.glob(f".{glob.escape(final.stem)}.part-*{glob.escape(final.suffix)}"):
+            with contextlib.suppress(OSError):
+                old.unlink()
+
+
+def scratch(engine: Path) -> Path:
+    """A temporary name beside the engine, on the same disk, that `_sweep` knows."""
+    return engine.with_name(f".{engine.stem}.part-{os.getpid()}-raw{engine.suffix}")
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:  # innermost first; one that holds something stays
+        with contextlib.suppress(OSError):
+            folder.rmdir()
