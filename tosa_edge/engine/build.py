@@ -106,7 +106,7 @@ def build(
         choice.backend,
         precision,
         manifest.engine_bytes,
-        round(time.perf_counter() - began, 2),
+        round(time.perf_counter() - began, 3),
         reused,
         manifest.validation.result,
         (*choice.notes, *_advice(manifest)),
