@@ -31,11 +31,9 @@ RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint
 RUN = """
 import sys
 from pathlib import Path
-import torch
 from tests.training.test_fit import RECIPE
 from tosa_edge.training.fit import fit
 from tosa_edge.training.frames import Shards
-torch.set_num_threads(1)
 checkpoint, shards, out = map(Path, sys.argv[1:])
 fit(checkpoint, Shards(shards), out, RECIPE)
 """
