@@ -1,5 +1,10 @@
 """The errors a user is meant to read: one sentence that says what, one that says what to do."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
 
 class TosaEdgeError(Exception):
     """Bad input or usage.
@@ -27,3 +32,13 @@ class MachineLacks(TosaEdgeError):
     """This machine lacks what was asked for: a GPU, TensorRT, a package."""
 
     exit_code = 3
+
+
+def told(work: Callable[[], object]) -> int:
+    """Runs a program that stands beside the CLI: its exit code, after saying what a user can mend."""
+    try:
+        work()
+    except TosaEdgeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tosa_edge.pending import write_bytes
-from tosa_edge.training.loop import LOG
+from tosa_edge.training.loop import LOG, read_log
 
 WIDTH, HEIGHT, LEFT, TOP = 900, 420, 50, 30
 COLOURS = ("#0b6e99", "#c2571a", "#5b8c2a", "#8a4fbf", "#b03060", "#555555")
 NOT_LOSSES = ("step", "norm", "seconds")
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The steps of one stage; a last line that a kill cut short is left out."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def draw_curves(out: Path, stages: list[str]) -> Path:

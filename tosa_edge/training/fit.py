@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
 from tosa_edge.training import parallel
+from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.frames import augment, batch_indices
 from tosa_edge.training.loop import STATE, Pace, train
@@ -33,17 +33,9 @@ from tosa_edge.training.state import Masters
 SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 1.0, 1.0, 1.0
 
 
-class Labelled(Protocol):
-    """Where labelled frames come from: any of the readers."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: list[int]) -> tuple[np.ndarray, np.ndarray]: ...
-
-
 def fit(
     checkpoint: Path,
-    frames: Labelled,
+    frames: Dataset,
     out: Path,
     recipe: Recipe,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
@@ -133,7 +125,7 @@ def stage_losses(
 
 
 def draw_batch(
-    frames: Labelled, recipe: Recipe, number: int, step: int, place: parallel.Place
+    frames: Dataset, recipe: Recipe, number: int, step: int, place: parallel.Place
 ) -> tuple[np.ndarray, np.ndarray]:
     """This process's share of a step's frames. A frame's augmentation is the same whoever it falls to."""
     indices = batch_indices(len(frames), recipe.batch, recipe.seed + number, step)
@@ -148,7 +140,7 @@ def draw_batch(
 
 def _fit_stage(
     net: DepthNet,
-    frames: Labelled,
+    frames: Dataset,
     out: Path,
     recipe: Recipe,
     number: int,

@@ -88,10 +88,14 @@ def train(
     return out / WEIGHTS
 
 
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The steps of one log; a last line that a kill cut short is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
 def _forget(log: Path, step: int) -> None:
     """Takes out the lines of steps that are going to be repeated."""
     if log.exists():
-        whole = [
-            line for line in log.read_text().splitlines() if line.endswith("}")
-        ]  # a kill may cut the last
-        log.write_text("".join(f"{line}\n" for line in whole if json.loads(line)["step"] <= step))
+        kept = [entry for entry in read_log(log) if entry["step"] <= step]
+        log.write_text("".join(json.dumps(entry) + "\n" for entry in kept))

@@ -54,8 +54,10 @@ def test_pruning_saves_from_the_next_layer_on():
 @settings(max_examples=20, deadline=None)
 def test_peers_cost_what_the_pattern_costs_within_one_percent(group, keep, stride):
     target = multiply_adds(SHIPPED, Pattern(grouped(12, group), keep, stride))
+    # Keeping nearly all, the selectors alone cost more than skipping saves; no peer costs more than dense.
+    within = min(target, DENSE)
     for peer in (merging_at(SHIPPED, target), pruning_at(SHIPPED, target)):
-        assert abs(multiply_adds(SHIPPED, peer) - target) < 0.01 * target
+        assert abs(multiply_adds(SHIPPED, peer) - within) < 0.01 * within
 
 
 def test_small_models_have_peers_too():

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.errors import told
 
 from .catalogue import attribution
 from .frames import load_assets
@@ -58,40 +58,40 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
+def render(args: argparse.Namespace) -> None:
+    """Renders what is missing, or prints whom to credit."""
+    if args.attribution:
+        print("\n".join(attribution(load_assets(args.assets).stock.models)))
+        return
+    height, width = args.size
+    job = Job(
+        frames=args.frames,
+        seed=args.seed,
+        height=height,
+        width=width,
+        shard_frames=args.shard_frames,
+        scene_frames=args.scene_frames,
+        consecutive=PATH_FRAMES if args.paths else 1,
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task("rendering", total=job.frames)
+        for shard in render_all(job, args.out, args.assets, args.workers):
+            progress.advance(task, job.frames_in(shard))
+
+
 def main(arguments: list[str] | None = None) -> int:
     parse = parser()
     args = parse.parse_args(arguments)
-    try:
-        if args.attribution:
-            print("\n".join(attribution(load_assets(args.assets).stock.models)))
-            return 0
-        if args.out is None:
-            parse.error("--out is needed: the folder for the shards")
-        height, width = args.size
-        job = Job(
-            frames=args.frames,
-            seed=args.seed,
-            height=height,
-            width=width,
-            shard_frames=args.shard_frames,
-            scene_frames=args.scene_frames,
-            consecutive=PATH_FRAMES if args.paths else 1,
-        )
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns) as progress:
-            task = progress.add_task("rendering", total=job.frames)
-            for shard in render_all(job, args.out, args.assets, args.workers):
-                progress.advance(task, job.frames_in(shard))
-    except TosaEdgeError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    if args.out is None and not args.attribution:
+        parse.error("--out is needed: the folder for the shards")
+    return told(lambda: render(args))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tosa_edge import machine
 from tosa_edge.cli.common import console
 from tosa_edge.cli.export import find_checkpoint
 from tosa_edge.cli.progress import progress
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.errors import TosaEdgeError, told
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.pending import write_bytes
@@ -136,12 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     for option in ("renders", "block", "sweep_limit", "batch"):
         if getattr(args, option) < 1:
             parser().error(f"--{option.replace('_', '-')} must be at least 1")
-    try:
-        study(args)
-    except TosaEdgeError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return told(lambda: study(args))
 
 
 if __name__ == "__main__":

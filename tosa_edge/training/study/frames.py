@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tosa_edge.calibration.pictures import spread
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.fit import Fit, plan, resample
 from tosa_edge.training.frames import Shards
@@ -76,14 +77,8 @@ def fitted(sample: Sample, size: tuple[int, int]) -> Frame:
     return Frame(sample.name, picture, fit, sample.depth, metrics.valid_mask(sample.depth), digest)
 
 
-def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly spread."""
-    chosen = min(count, most)
-    return [i * count // chosen for i in range(chosen)]
-
-
 def _rendered(shards: Shards, most: int) -> Iterator[Sample]:
-    for index in evenly(len(shards), most):
+    for index in spread(len(shards), most):
         images, depths = shards.batch([index])
         yield Sample(f"{index:06d}", images[0], depths[0])
 

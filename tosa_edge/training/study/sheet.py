@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from tosa_edge.cli.export import find_checkpoint
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.errors import TosaEdgeError, told
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.runtime.colour import colour
@@ -91,17 +91,17 @@ def main(arguments: list[str] | None = None) -> int:
     parse.add_argument("--count", type=int, default=3, help="rows of each kind")
     parse.add_argument("-o", "--out", type=Path, required=True)
     args = parse.parse_args(arguments)
-    try:
-        sheet = draw_sheet(find_checkpoint(args.checkpoint), args.shards, args.frames, args.count)
-    except TosaEdgeError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    return told(lambda: write_sheet(args))
+
+
+def write_sheet(args: argparse.Namespace) -> None:
+    sheet = draw_sheet(find_checkpoint(args.checkpoint), args.shards, args.frames, args.count)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     cv2 = opencv()
     if not cv2.imwrite(str(args.out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]):
-        print(f"{args.out} could not be written", file=sys.stderr)
-        return 2
-    return 0
+        raise TosaEdgeError(
+            f"{args.out} could not be written", "Give a .jpg or .png in a folder you may write to."
+        )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from tosa_edge.calibration.pictures import spread
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.training.study.frames import FrameSet, evenly
+from tosa_edge.training.study.frames import FrameSet
 from tosa_edge.training.study.results import Results
 from tosa_edge.training.study.score import load_net, score_frames
 from tosa_edge.training.study.variants import Variant, study_variants
@@ -42,7 +43,7 @@ class Scope:
     def frames(self, variant: Variant, count: int) -> list[int]:
         limits = [self.sweep_limit] if variant.sweep else []
         limits += [self.quick] if self.quick else []
-        return evenly(count, min([count, *limits]))
+        return spread(count, min([count, *limits]))
 
 
 @dataclass(frozen=True)
