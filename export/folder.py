@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,11 +30,13 @@ PRECISIONS = ("fp32", "fp16")
 GROUPS = (1, 3)
 
 
-def standard_patterns(layers: int, keep: float, query_stride: int, selector: str) -> dict[str, Pattern]:
+def standard_patterns(
+    layers: int, keep: float, query_stride: int, selector: str, spread: float
+) -> dict[str, Pattern]:
     """The variants of a model folder by name."""
     patterns = {"dense": Pattern()}
     for group in GROUPS:
-        patterns[f"g{group}"] = Pattern(grouped(layers, group), keep, query_stride, selector)
+        patterns[f"g{group}"] = Pattern(grouped(layers, group), keep, query_stride, selector, spread)
     return patterns
 
 
@@ -127,6 +130,10 @@ def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) ->
     if pattern.query_stride < 1:
         raise TosaEdgeError(
             f"--query-stride {pattern.query_stride} is not possible", "Choose 1 (every row) or more."
+        )
+    if not 0 <= pattern.spread < math.inf:
+        raise TosaEdgeError(
+            f"--spread {pattern.spread:g} is not possible", "Choose 0 (the most important alone) or more."
         )
     if batch < 1:
         raise TosaEdgeError(f"--batch {batch} is not possible", "Choose 1 or more.")

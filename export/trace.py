@@ -60,6 +60,7 @@ def describe(net: DepthNet, *, batch: int, reuse: bool, weights_sha256: str) -> 
             "keep": pattern.keep,
             "kept": pattern.kept(config.tokens),
             "query_stride": pattern.query_stride,
+            "spread": 0.0 if reuse else pattern.spread,
             "group": max(len(run) for run in pattern.runs()),
             "selector": "" if reuse else pattern.selector,
         }

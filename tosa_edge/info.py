@@ -6,8 +6,22 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from tosa_edge.strict_json import read_object, readable
+
 KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
+
+# No camera, no network and no batch has more; and what is computed from them stays a number to count with.
+_MOST = 1 << 16
+_WHOLE = (
+    ("height", 1, _MOST),
+    ("width", 1, _MOST),
+    ("patch", 1, _MOST),
+    ("batch", 1, _MOST),
+    ("kept", 0, _MOST**2),
+    ("query_stride", 1, _MOST**2),
+    ("group", 0, _MOST),
+)
 
 
 def known_fields(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +55,7 @@ class GraphInfo:
     query_stride: int = 1
     group: int = 0
     selector: str = ""
+    spread: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -61,9 +76,7 @@ class GraphInfo:
     @classmethod
     def from_json(cls, text: str) -> GraphInfo:
         """Raises ValueError when the text is not a description of a graph."""
-        raw = json.loads(text)
-        if not isinstance(raw, dict):
-            raise ValueError("not a JSON object")
+        raw = read_object(text)
         try:
             info = cls(**known_fields(cls, raw))
             info.check()
@@ -73,13 +86,30 @@ class GraphInfo:
 
     def check(self) -> None:
         """Raises ValueError on a description that cannot be true."""
-        for field in ("height", "width", "patch", "batch"):
+        for field, least, most in _WHOLE:
             value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{field} is {value!r}, not a positive whole number")
+            if not _whole(value, least, most):
+                raise ValueError(f"{field} is {value!r:.60}, not a whole number from {least} to {most}")
+        for field in ("name", "weights_sha256", "version", "precision", "form", "selector"):
+            value = getattr(self, field)
+            if not isinstance(value, str) or not readable(value):
+                raise ValueError(f"{field} is not a line of text")
+        for field in ("selective_layers", "selections"):
+            value = getattr(self, field)
+            if not isinstance(value, tuple) or not all(_whole(layer, 0, _MOST) for layer in value):
+                raise ValueError(f"{field} is not a list of layers")
+        for field, least, most in (("keep", 0, 1), ("spread", 0, _MOST)):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+                raise ValueError(f"{field} is {value!r:.60}, not a number from {least} to {most}")
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
         if self.output not in OUTPUT_KINDS:
-            raise ValueError(f"output is {self.output!r}, not one of {', '.join(OUTPUT_KINDS)}")
+            raise ValueError(f"output is {self.output!r:.60}, not one of {', '.join(OUTPUT_KINDS)}")
         if not self.dense and not 1 <= self.kept <= self.tokens:
             raise ValueError(f"kept is {self.kept!r} of {self.tokens} tokens")
+
+
+def _whole(value: Any, least: int, most: int) -> bool:
+    """True is an int to Python, and no count."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

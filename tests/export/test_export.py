@@ -31,7 +31,7 @@ def checkpoint(tmp_path_factory):
 def folder(checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("models") / "tiny_model"
     export_folder(
-        checkpoint, out, standard_patterns(TINY.layers, 0.5, 2, "learned"), precisions=("fp32", "fp16")
+        checkpoint, out, standard_patterns(TINY.layers, 0.5, 2, "learned", 1.0), precisions=("fp32", "fp16")
     )
     return out
 

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from tests.nets import TINY, random_image, tiny_net, tiny_pattern
 from tosa_edge.nn.tosa import (
     Pattern,
+    dither_lattice,
     gather_tokens,
     grouped,
     learned_importance,
     previous_importance,
     scatter_tokens,
     select_patches,
+    spread_out,
     with_prefix,
 )
 
@@ -45,6 +47,40 @@ def test_selected_patches_are_the_most_important_in_raster_order(data, patches, 
     assert (chosen.diff(dim=1) > 0).all()
     threshold = importance.sort(dim=1, descending=True).values[:, kept - 1 : kept]
     assert (importance.gather(1, chosen.long()) >= threshold).all()
+
+
+def test_the_lattice_is_ordered_dithering():
+    lattice = dither_lattice(16, 24).view(16, 24)
+    tile = lattice[:8, :8]
+    assert sorted((64 * tile).flatten().tolist()) == list(range(64))
+    assert torch.equal(lattice, tile.tile(2, 3))
+    # Half of the dots are a chequerboard, a quarter is one dot in every square of four.
+    down, across = torch.arange(16)[:, None], torch.arange(24)
+    assert torch.equal(lattice >= 0.5, (down + across) % 2 == 1)
+    assert torch.equal((lattice >= 0.75).unfold(0, 2, 2).unfold(1, 2, 2).sum((2, 3)), torch.ones(8, 12))
+
+
+@given(seed=st.integers(0, 999), kept=st.integers(1, 95), spread=st.sampled_from((0.0, 0.5, 1.0, 4.0)))
+@settings(max_examples=80, deadline=None)
+def test_spread_is_fair_among_like_thresholds_and_bounded_among_others(seed, kept, spread):
+    importance = torch.rand(1, 96, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 8
+    lattice = dither_lattice(8, 12).double()
+    chosen = select_patches(spread_out(importance, lattice, spread), kept).long()[0]
+    left = torch.ones(96, dtype=torch.bool).index_fill(0, chosen, False).nonzero()[:, 0]
+    more = importance[0, left][None] > importance[0, chosen][:, None]
+    ahead = lattice[left][None] - lattice[chosen][:, None]
+    assert not (more & (ahead >= 0)).any()  # whoever is more important and no worse placed was kept as well
+    assert not (spread * ahead >= 1).any()  # and no importance makes up for so much
+
+
+def test_spread_leaves_no_part_of_the_picture_out():
+    # All that is important lies in the left half of the picture.
+    importance = torch.cat((torch.full((18, 12), 9.0), torch.full((18, 12), 0.1)), dim=1).flatten()[None]
+    huddled = select_patches(importance, 216)[0]
+    spread = select_patches(spread_out(importance, dither_lattice(18, 24), 1.0), 216)[0]
+    assert (huddled % 24 < 12).all()
+    right = int((spread % 24 >= 12).sum())
+    assert 0 < right < 108
 
 
 @given(tokens=st.integers(2, 80), batch=st.integers(1, 3), seed=st.integers(0, 99))
@@ -95,10 +131,11 @@ def test_keeping_every_token_is_the_dense_model(group):
         assert (everything(image)[0] - exact).abs().max() <= 2 * noise
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0])
 @pytest.mark.parametrize("selector", ["learned", "previous"])
 @pytest.mark.parametrize("group", [1, 3])
-def test_training_and_inference_keep_the_same_patches(group, selector):
-    net = tiny_net(tiny_pattern(group, keep=0.4, query_stride=4, selector=selector))
+def test_training_and_inference_keep_the_same_patches(group, selector, spread):
+    net = tiny_net(tiny_pattern(group, keep=0.4, query_stride=4, selector=selector, spread=spread))
     image = random_image(2)
     _, training = net.train()(image)
     with torch.no_grad():

@@ -32,6 +32,9 @@ def main(
         int, typer.Option(help="Selective layers served by one selection; 1 is the paper's pairing.")
     ] = 1,
     selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
+    spread: Annotated[
+        float, typer.Option(help="How evenly the kept tokens lie; 0 is the paper's choice.")
+    ] = 1.0,
     form: Annotated[
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",
@@ -50,7 +53,7 @@ def main(
     layers = config.layers if config else 12
     if group < 1 or group >= layers:
         raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
-    pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector)
+    pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector, spread)
     check_options(pattern, batch=batch, form=form, precision=precision)
     options = {"size": wanted, "batch": batch}
     if out.suffix == ".onnx":
@@ -62,7 +65,9 @@ def main(
             raise TosaEdgeError(
                 "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
             )
-        patterns = {"dense": pattern} if dense else standard_patterns(layers, keep, query_stride, selector)
+        patterns = (
+            {"dense": pattern} if dense else standard_patterns(layers, keep, query_stride, selector, spread)
+        )
         with console.status("tracing") as status:
             infos = export_folder(
                 path,

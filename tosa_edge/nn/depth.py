@@ -29,14 +29,15 @@ class DepthNet(nn.Module):
         self.pattern = pattern or Pattern()
         self.encoder = Encoder(config)
         self.head = DepthHead(config)
-        self.register_buffer("mean", _per_channel(MEAN), persistent=False)
-        self.register_buffer("std", _per_channel(STD), persistent=False)
+        # Not just "mean": the exporter calls the output of an operator so, and a graph has one of each name.
+        self.register_buffer("pixel_mean", _per_channel(MEAN), persistent=False)
+        self.register_buffer("pixel_std", _per_channel(STD), persistent=False)
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> [B, 3, H, W] in the precision of the weights."""
         # Cast first: TensorRT transposes no uint8. Then channels first: a broadcast along the last axis costs
         # five times as much.
-        pixels = (image.float().permute(0, 3, 1, 2) - self.mean) / self.std
+        pixels = (image.float().permute(0, 3, 1, 2) - self.pixel_mean) / self.pixel_std
         return pixels.to(self.encoder.cls_token.dtype)
 
     def forward(self, image: Tensor, kept: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
@@ -49,7 +50,7 @@ class DepthNet(nn.Module):
     def half(self) -> DepthNet:
         """Half precision, but for the constants of the normalisation."""
         super().half()
-        self.mean, self.std = _per_channel(MEAN), _per_channel(STD)
+        self.pixel_mean, self.pixel_std = _per_channel(MEAN), _per_channel(STD)
         return self
 
 

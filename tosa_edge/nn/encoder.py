@@ -13,6 +13,7 @@ from tosa_edge.nn.tosa import (
     EPSILON,
     Pattern,
     attention,
+    dither_lattice,
     gather_tokens,
     layer_norm,
     learned_importance,
@@ -20,6 +21,7 @@ from tosa_edge.nn.tosa import (
     scatter_tokens,
     select_patches,
     selective_attention,
+    spread_out,
     with_prefix,
 )
 
@@ -130,6 +132,7 @@ class Encoder(nn.Module):
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
         self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp_ratio) for _ in range(config.layers))
         self.norm = LayerNorm(dim, eps=EPSILON)
+        self.register_buffer("lattice", dither_lattice(*config.grid), persistent=False)
         self.selectors = nn.ModuleDict({str(i): Selector(config.heads) for i in range(0, config.layers - 1)})
 
     @property
@@ -160,7 +163,10 @@ class Encoder(nn.Module):
             importance = learned_importance(qkv, s.w1, s.b1, s.w2, **settings)
         else:
             importance = previous_importance(qkv, **settings)
-        return select_patches(importance[:, self.prefix :], pattern.kept(self.config.tokens))
+        importance = importance[:, self.prefix :]
+        if pattern.spread:
+            importance = spread_out(importance, self.lattice.float(), pattern.spread)
+        return select_patches(importance, pattern.kept(self.config.tokens))
 
     def forward(
         self, image: Tensor, pattern: Pattern, kept: Tensor | None = None

@@ -10,9 +10,11 @@ feature for every patch.
                 qkv     │ bypass: the other N - K tokens                │
                  └─ importance ─ top K ─ gather ─ m selective layers ─ scatter
 
-Two choices of ours turn saved arithmetic into saved time; with both at 1 this is the paper's method:
-`query_stride` s reads only every s-th row of the score map (its column sums hardly change, and the map
-costs what the bypass saves); `group` m lets one selection serve m selective layers in a row.
+Three choices of ours. Two turn saved arithmetic into saved time: `query_stride` s reads only every s-th row
+of the score map (its column sums hardly change, and the map costs what the bypass saves); `group` m lets one
+selection serve m selective layers in a row. One keeps a dense prediction whole: `spread` puts the kept tokens
+all over the picture, denser where they matter. With strides and groups of 1 and no spread this is the
+paper's method.
 
 Letters: B pictures, N patches, P prefix tokens (class and registers, always kept), T = P + N tokens,
 K = round(keep N) kept patches, D width, h heads.
@@ -50,6 +52,7 @@ class Pattern:
     keep: float = 1.0
     query_stride: int = 1
     selector: str = "learned"
+    spread: float = 0.0
 
     def runs(self) -> list[range]:
         """The runs of consecutive selective layers: (1, 2, 3, 5) -> [1..3, 5..5]."""
@@ -108,6 +111,26 @@ def predicted_attention(scores: Tensor, w1: Tensor, b1: Tensor, w2: Tensor) -> T
     flat = scores.flatten(2)
     hidden = F.relu(w1.to(flat.dtype) @ flat + b1.to(flat.dtype)[:, None])
     return (w2.to(flat.dtype) @ hidden).view(scores.shape).softmax(-1)
+
+
+def spread_out(importance: Tensor, lattice: Tensor, spread: float) -> Tensor:
+    """Importance [B, N] as ordered dithering would print it: still a ranking, but an even one.
+
+    The most important tokens huddle, and what lies between them misses every selective layer. Printers had
+    the same trouble with grey; a lattice of thresholds, added to the grey value, keeps some dots everywhere
+    and more where it is dark. Importance has a long tail; I / (I + mean) brings it between 0 and 1.
+    """
+    return importance / (importance + importance.mean(1, keepdim=True)) + spread * lattice
+
+
+def dither_lattice(rows: int, columns: int) -> Tensor:
+    """Bayer's 8x8 thresholds over the patches: [rows * columns], k/64, like ones far apart."""
+    down, across = torch.arange(rows)[:, None], torch.arange(columns)
+    thresholds = torch.zeros(rows, columns)
+    for bit in range(3):
+        x, y = across >> bit & 1, down >> bit & 1
+        thresholds += (2 * (x ^ y) + y) / 4 ** (bit + 1)
+    return thresholds.flatten()
 
 
 def select_patches(importance: Tensor, kept: int) -> Tensor:

@@ -14,6 +14,7 @@ from tosa_edge.training.losses import attention_divergence
 STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 LEAST_KEEP = 0.3
+SPREAD = 1.0
 
 
 def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
@@ -21,7 +22,7 @@ def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
     if rng.random() < dense:
         return Pattern()
     keep = 0.5 if rng.random() < 0.4 else float(rng.uniform(LEAST_KEEP, 1.0))
-    return Pattern(grouped(layers, int(rng.choice(GROUPS))), keep, int(rng.choice(STRIDES)))
+    return Pattern(grouped(layers, int(rng.choice(GROUPS))), keep, int(rng.choice(STRIDES)), spread=SPREAD)
 
 
 class SelectorLoss:

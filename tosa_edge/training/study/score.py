@@ -32,9 +32,9 @@ def load_net(path: Path, compute: torch.dtype, size: tuple[int, int] | None = No
             f"{path} states metric depth", "The study aligns relative depth: give a relative model."
         )
     # The constants of the normalisation stay as they are: bfloat16 has no 123.675.
-    mean, std = net.mean.to(device()), net.std.to(device())
+    mean, std = net.pixel_mean.to(device()), net.pixel_std.to(device())
     net = net.to(device(), compute)
-    net.mean, net.std = mean, std
+    net.pixel_mean, net.pixel_std = mean, std
     return net.requires_grad_(False)
 
 

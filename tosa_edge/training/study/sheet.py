@@ -23,6 +23,7 @@ from tosa_edge.runtime.colour import colour
 from tosa_edge.runtime.opencv import opencv
 from tosa_edge.training.study.frames import Frame, read_renders
 from tosa_edge.training.study.score import depths, load_net
+from tosa_edge.training.study.variants import GROUPS, selecting
 from tosa_edge.validate import metrics
 
 WORST_SHOWN = 0.5  # relative error that is drawn white
@@ -60,7 +61,7 @@ def draw_sheet(checkpoint: Path, shards: Path, frames: int, count: int) -> np.nd
     config = load_depth_net(checkpoint).config
     kept = read_renders("renders", shards, (config.height, config.width), frames).frames
     net = load_net(checkpoint, torch.float32)
-    ways = [Pattern(), *(Pattern(grouped(config.layers, group), 0.5, 8) for group in (1, 3))]
+    ways = [Pattern(), *(selecting(grouped(config.layers, group)) for group in GROUPS)]
     dense = [depth for _, depth in depths(net, kept, ways[0], 16)]
     scores = [
         metrics.score_relative(depth, frame.truth, frame.valid)["delta1"]

@@ -12,6 +12,7 @@ from torch import Tensor
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
+from tosa_edge.training.elastic import SPREAD
 from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at
 
@@ -20,6 +21,7 @@ GROUPS = (1, 3)
 KEEP, STRIDE = 0.5, 8
 SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OTHER_STRIDES = (1, 32)
+OTHER_SPREADS = (0.0, 4.0)
 OTHER_SELECTORS = ("previous", "random")
 
 
@@ -41,20 +43,33 @@ def study_variants(config: ModelConfig) -> list[Variant]:
     for group in GROUPS:
         layers = grouped(config.layers, group)
         rows += [
-            Variant(f"g{group}@{keep}", Pattern(layers, keep, STRIDE), sweep=keep != KEEP, core=keep == KEEP)
+            Variant(f"g{group}@{keep}", selecting(layers, keep), sweep=keep != KEEP, core=keep == KEEP)
             for keep in SWEEP
         ]
     for group in GROUPS:
         name, layers = f"g{group}@{KEEP}", grouped(config.layers, group)
-        rows += [Variant(f"{name} stride {s}", Pattern(layers, KEEP, s)) for s in OTHER_STRIDES]
+        rows += [Variant(f"{name} stride {s}", selecting(layers, stride=s)) for s in OTHER_STRIDES]
+        rows += [Variant(f"{name} spread {s:g}", selecting(layers, spread=s)) for s in OTHER_SPREADS]
         rows += [
-            Variant(f"{name} {s}", Pattern(layers, KEEP, STRIDE, s), core=s == "previous")
+            Variant(f"{name} {s}", selecting(layers, selector=s), core=s == "previous")
             for s in OTHER_SELECTORS
         ]
-        budget = multiply_adds(config, Pattern(layers, KEEP, STRIDE))
+        budget = multiply_adds(config, selecting(layers))
         rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), peer=True))
         rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), peer=True))
     return rows
+
+
+def selecting(
+    layers: tuple[int, ...],
+    keep: float = KEEP,
+    *,
+    stride: int = STRIDE,
+    selector: str = "learned",
+    spread: float = SPREAD,
+) -> Pattern:
+    """What ships, but for what is said otherwise."""
+    return Pattern(layers, keep, stride, selector, spread)
 
 
 def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int]) -> Tensor:
