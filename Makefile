@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow fuzz bench lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -13,6 +13,11 @@ test: lint
 
 test-slow: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "slow"
+
+# Over a million broken files, for whatever reads files from elsewhere; says how many.
+fuzz: $(VENV)/dev.done
+	TOSA_EDGE_FUZZ=40 $(BIN)/python -m pytest -s --hypothesis-show-statistics tests/test_fuzz.py tests/engine/test_manifest.py \
+		tests/calibration/test_table.py
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

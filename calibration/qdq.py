@@ -6,6 +6,9 @@ their Cast; here the nodes stand, so the functions do too, and each weight is st
 
 The biases change their dress as well. ONNX Runtime makes one Gemm of a MatMul and the bias after it, and
 has no INT8 Gemm with a float bias: the model would load, give the right depth, and compute in float.
+
+Of a float16 graph the layers become INT8 and the rest stays float16, the mixture for a GPU. Before opset 19
+Q and DQ know float32 alone, so such a layer stands between two Casts.
 """
 
 from __future__ import annotations
@@ -67,18 +70,26 @@ def insert_qdq(
     old = list(graph.node)
     del graph.node[:]
     done: dict[str, str] = {}
-    biased = {(layer.output, layer.bias): layer for layer in wanted.values() if layer.bias}
+    # ONNX Runtime makes no Gemm of a MatMul with a Cast behind it: the biases of a float16 graph may stay.
+    half = {layer.name for layer in wanted.values() if constants.value(layer.weight).dtype == np.float16}
+    biased = {(o.output, o.bias): o for o in wanted.values() if o.bias and o.name not in half}
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in graph.value_info}
     for node in old:
         layer = wanted.get(node.output[0])
         if layer is not None:
             if layer.activation not in done:  # qkv of a standard layer may share its input with others
                 scale = activation_scale(*ranges[layer.activation], activations)
-                done[layer.activation] = _activation(graph, layer.activation, *scale)
+                source = layer.activation
+                if layer.name in half:
+                    source = _node(graph, "Cast", [source], f"{source}/single", to=onnx.TensorProto.FLOAT)
+                done[layer.activation] = _activation(graph, source, *scale)
             if layer.weight not in done:
                 value = constants.value(layer.weight)
                 done[layer.weight] = _weight(graph, layer, *quantise_weight(value, layer.axis))
             node.input[0], node.input[1] = done[layer.activation], done[layer.weight]
+            if layer.name in half:
+                _in_single(graph, node, layer, constants)
+                continue
         elif node.op_type == "Add" and not node.domain:
             for at, pair in enumerate((tuple(reversed(node.input)), tuple(node.input))):
                 if pair in biased:
@@ -94,6 +105,18 @@ def int8_weights(model: onnx.ModelProto) -> list[str]:
     from onnx import TensorProto
 
     return [t.name for t in model.graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) > 1]
+
+
+def _in_single(graph: onnx.GraphProto, node: onnx.NodeProto, layer: Layer, constants: Constants) -> None:
+    """Appends a layer of a float16 graph, computing in float32 what its neighbours see in float16."""
+    from onnx import TensorProto
+
+    if len(node.input) > 2:
+        bias = constants.value(node.input[2]).astype(np.float32)
+        node.input[2] = _constant(graph, f"{layer.name}.bias/single", bias)
+    node.output[0] = f"{layer.output}/single"
+    graph.node.append(node)
+    _node(graph, "Cast", [node.output[0]], layer.output, to=TensorProto.FLOAT16)
 
 
 def _activation(graph: onnx.GraphProto, name: str, scale: np.ndarray, zero: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from tosa_edge.calibration.qdq import insert_qdq
 from tosa_edge.calibration.table import Table
 from tosa_edge.info import KEY
 from tosa_edge.model import LoadedGraph
+from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:
     import onnx
@@ -42,9 +43,12 @@ def quantised(
 
 
 def calibration_of(model: onnx.ModelProto) -> dict[str, Any] | None:
-    """What is written beside the description: activations, method, images, digest of the table, `higher`."""
+    """What is written beside the description: activations, method, images, digest of the table, `higher`.
+
+    Raises ValueError when it is damaged.
+    """
     text = {p.key: p.value for p in model.metadata_props}.get(CALIBRATION_KEY)
-    return None if text is None else json.loads(text)
+    return None if text is None else read_object(text)
 
 
 def activations_of(model: onnx.ModelProto) -> str | None:

@@ -53,11 +53,16 @@ def checked(graph: LoadedGraph, settings: Settings) -> list[Layer]:
         raise TosaEdgeError(f"--max-drop {settings.max_drop:g} is not a share", "Give 0.01 for one percent.")
     if settings.images < 1:
         raise TosaEdgeError(f"--images {settings.images} is not possible", "Give 1 or more.")
-    if graph.info.precision != "fp32" or graph.info.form == "plugin":
-        what = graph.info.precision if graph.info.precision != "fp32" else "in plugin form"
+    if graph.info.precision not in ("fp32", "fp16") or graph.info.form == "plugin":
+        what = "in plugin form" if graph.info.form == "plugin" else graph.info.precision
         raise TosaEdgeError(
-            f"{graph.label} is {what}: INT8 is made from the portable float32 graph",
-            "Give the same MODEL without `.fp16`, `.int8` or plugins, or export it with `--precision fp32`.",
+            f"{graph.label} is {what}: INT8 is made from a portable float graph",
+            "Give the same MODEL without `.int8` or plugins, or export it with `--precision fp32`.",
+        )
+    if graph.info.precision == "fp16" and settings.activations == "unsigned":
+        raise TosaEdgeError(
+            f"{graph.label} is fp16, which is for GPUs, and unsigned activations are for CPUs",
+            "Give the same MODEL without `.fp16`, or take `--activations symmetric`.",
         )
     layers = find_layers(graph.proto)
     if not layers:

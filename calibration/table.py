@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tosa_edge.calibration.ranges import METHODS, Range
+from tosa_edge.strict_json import read_object
 
 FORMAT = 1
 MOST_BYTES = 1 << 22
@@ -53,7 +54,7 @@ class Table:
     @classmethod
     def from_json(cls, text: str | bytes) -> Table:
         """Raises ValueError, with the reason, for anything that `to_json` would not have written."""
-        raw = _strict(text)
+        raw = read_object(text, MOST_BYTES)
         if raw.get("format") != FORMAT or isinstance(raw.get("format"), bool):
             raise ValueError(f"its format is {str(raw.get('format'))[:40]!r}, this version reads {FORMAT}")
         wanted = {f.name for f in fields(cls)} | {"format", "digest"}
@@ -114,27 +115,3 @@ def _range(name: str, ends: Any) -> Range:
         if low <= 0 <= high and high - low >= _SMALLEST and max(-low, high) <= _LARGEST:
             return low, high
     raise ValueError(f"the range of {name[:60]!r} is not [low, high] around zero")
-
-
-def _strict(text: str | bytes) -> dict[str, Any]:
-    """JSON without what JSON forbids and Python allows: NaN, a key that comes twice, endless depth."""
-    if len(text) > MOST_BYTES:
-        raise ValueError(f"it is {len(text)} bytes long; a table is not")
-    try:
-        raw = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(raw, dict):
-        raise ValueError("it is not a JSON object")
-    return raw
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key comes twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")

@@ -5,18 +5,31 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import WEIGHTS, find_graph, load_graph
 
 if TYPE_CHECKING:
     import onnx
 
+    from tosa_edge.model import LoadedGraph
+
 
 def describe(spec: str) -> dict[str, Any]:
-    """Info, ports, operators, functions, weights and sizes of the graph a MODEL means."""
+    """The graph a MODEL means: info, ports, operators, functions, weights; of an engine, the rest too."""
+    from tosa_edge.engine.inspection import describe_engine
+    from tosa_edge.engine.load import is_engine
+
     path = find_graph(spec)
-    loaded = load_graph(spec)
+    if is_engine(path):
+        facts, graph = describe_engine(path)
+        return facts if graph is None else {**_describe_graph(graph, path), **facts}
+    return _describe_graph(load_graph(spec), path)
+
+
+def _describe_graph(loaded: LoadedGraph, path: Path) -> dict[str, Any]:
     graph = loaded.proto.graph
     weights = list(graph.initializer)
     shared = path.parent / WEIGHTS
@@ -40,7 +53,21 @@ def describe(spec: str) -> dict[str, Any]:
             "bytes": sum(len(w.raw_data) or w.ByteSize() for w in weights),
             "kinds": dict(Counter(_kind(w.data_type) for w in weights)),
         },
+        "calibration": _calibration(loaded, path),
     }
+
+
+def _calibration(loaded: LoadedGraph, path: Path) -> dict[str, Any] | None:
+    """How its INT8 came about; None of a float model."""
+    from tosa_edge.calibration.quantised import calibration_of
+
+    try:
+        return calibration_of(loaded.proto)
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"what {path} says of its calibration is damaged: {error}",
+            "Make it again with `tosa-edge calibrate`.",
+        ) from error
 
 
 def _counted(nodes: Any) -> dict[str, int]:

@@ -153,9 +153,14 @@ def _complete(proto: onnx.ModelProto, folder: Path, info: GraphInfo) -> None:
         raise TosaEdgeError(f"{weights} is not the file this graph was exported with, or is damaged", remedy)
     for tensor in external:
         entry = {e.key: e.value for e in tensor.external_data}
-        start, length = int(entry.get("offset", 0)), int(entry.get("length", -1))
+        start, length = _count(entry.get("offset", "0")), _count(entry.get("length", ""))
         if entry.get("location") != WEIGHTS or start < 0 or not 0 <= length <= len(blob) - start:
             raise TosaEdgeError(f"the weight {tensor.name!r} points outside {weights}", remedy)
         tensor.raw_data = blob[start : start + length]
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def _count(text: str) -> int:
+    """A number of bytes; -1 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1

@@ -1,19 +1,15 @@
 """The table's reader takes what its writer wrote, and nothing else."""
 
 import json
-import os
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzzing import fuzz
 from tosa_edge.calibration.ranges import METHODS
 from tosa_edge.calibration.table import MOST_BYTES, Table, from_calibration_cache
-
-# A million is `TOSA_EDGE_FUZZ=1000000 pytest tests/calibration/test_table.py`.
-EXAMPLES = int(os.environ.get("TOSA_EDGE_FUZZ", "1000"))
-fuzz = settings(max_examples=EXAMPLES, deadline=None)
 
 DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
 END = st.floats(1e-6, 1e6)
@@ -116,9 +112,9 @@ def test_ranges_that_cannot_be(ends, why):
         ('{"a": NaN}', "NaN"),
         ('{"a": 1, "a": 2}', "twice"),
         ("[]", "not a JSON object"),
-        (" " * (MOST_BYTES + 1), "bytes long"),
+        (" " * (MOST_BYTES + 1), "larger than"),
         ('{"format": 2}', "format"),
-        ('{"format": 1e999}', "format"),
+        ('{"format": 1e999}', "not a finite number"),
         ("{" + '"a": ' + "9" * 10_000 + "}", "."),
     ],
 )

@@ -27,6 +27,7 @@ CALLS = {
     "IProgressMonitor.phase_finish": ["self", "phase_name"],
     "IProgressMonitor.step_complete": ["self", "phase_name", "step"],
     "ILogger.log": ["self", "severity", "msg"],
+    "EngineInspector.get_engine_information": ["self", "format"],
 }
 TIMING = {
     "IBuilderConfig.create_timing_cache": ["self", "serialized_timing_cache"],
@@ -36,10 +37,15 @@ TIMING = {
 }
 TARGETS = {"IBuilderConfig.set_compute_capability": ["self", "compute_capability", "index"]}
 PROPERTIES = (
-    "INetworkDefinition.num_layers",
     "ILayer.type",
     "OnnxParser.num_errors",
+    "INetworkDefinition.num_layers",
+    "ILayer.get_output",
     "IBuilderConfig.progress_monitor",
+    "IBuilderConfig.profiling_verbosity",
+    "ProfilingVerbosity.DETAILED",
+    "ICudaEngine.create_engine_inspector",
+    "LayerInformationFormat.JSON",
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
     "BuilderFlag.TF32",
     "MemoryPoolType.WORKSPACE",

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.samples import for_rtx, manifest, on_jetson
-from tosa_edge.engine.manifest import FORMAT, Manifest, NewerFormat, Plugin, Validation, read_manifest
-from tosa_edge.engine.strict_json import MAX_BYTES
+from tests.fuzzing import fuzz
+from tosa_edge.engine.manifest import FORMAT, Judged, Manifest, NewerFormat, Plugin, Validation, read_manifest
 from tosa_edge.errors import TosaEdgeError
-
-# A million takes an hour or two: TOSA_FUZZ=1000000 pytest tests/engine/test_manifest.py
-EXAMPLES = int(os.environ.get("TOSA_FUZZ", "300"))
-fuzz = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+from tosa_edge.strict_json import MAX_BYTES
 
 
 def raw(**changes):
     return {**json.loads(manifest().to_json()), **changes}
+
+
+def judged(result, *passed):
+    checks = [{"name": "depth_error", "value": 0.5, "limit": None, "passed": one} for one in passed]
+    return {"result": result, "note": "x", "checks": checks}
 
 
 def encoded(value) -> bytes:
@@ -39,10 +38,24 @@ def encoded(value) -> bytes:
         ),
         for_rtx(precision="int8", calibration="b" * 64, pictures="/pictures of the room", keep=1),
         manifest(validation=Validation("passed", "depth within 0.3 %")),
+        manifest(
+            validation=Validation("failed", "x", (Judged("a", None, 0.5, False), Judged("b", 1, None, True)))
+        ),
+        manifest(format=1),
     ],
 )
 def test_there_and_back(made):
     assert Manifest.from_json(made.to_json().encode()) == made
+
+
+def test_a_manifest_of_the_first_format_is_read_still():
+    """It had no checks in its validation; where it has some it is none."""
+    old = {**raw(format=1), "validation": {"result": "not run", "note": "x"}}
+    found = Manifest.from_json(encoded(old))
+    assert (found.format, found.validation.checks) == (1, ())
+    assert json.loads(found.to_json()) == old
+    with pytest.raises(ValueError, match="validation the field 'checks' is not known"):
+        Manifest.from_json(encoded(raw(format=1)))
 
 
 def test_what_was_not_run_is_said():
@@ -70,7 +83,11 @@ def test_what_was_not_run_is_said():
         ({"host": None}, "host is not an object"),
         ({"targets": [8]}, "targets is not a whole number from 10"),
         ({"settings": {"a": [1]}}, "settings is not a line of text"),
-        ({"validation": {"result": "fine", "note": "x"}}, "validation result is not one of"),
+        ({"validation": {"result": "fine", "note": "x", "checks": []}}, "validation result is not one of"),
+        ({"validation": {"result": "passed", "note": "x"}}, "validation the field 'checks' is missing"),
+        ({"validation": judged("passed", True, False)}, "validation says 'passed', and its checks say other"),
+        ({"validation": judged("failed", True)}, "validation says 'failed', and its checks say otherwise"),
+        ({"validation": judged("failed", 0)}, "passed is not true or false"),
         ({"plugin": {"name": "p", "version": "1"}}, "plugin the field 'sha256' is missing"),
         ({"format": 0}, "format is not a whole number"),
         ({"format": "1"}, "format is not a whole number"),
@@ -136,10 +153,15 @@ _values = st.recursive(
 )
 
 
+FAILED = manifest(
+    validation=Validation("failed", "x", (Judged("a", None, 0.5, False), Judged("b", 1, None, True)))
+)
+
+
 @st.composite
 def spoiled(draw) -> bytes:
     """A manifest with one to three values, at any depth, taken away, replaced or added."""
-    tree = json.loads(draw(st.sampled_from([manifest(), on_jetson(), for_rtx()])).to_json())
+    tree = json.loads(draw(st.sampled_from([manifest(), on_jetson(), for_rtx(), FAILED])).to_json())
     for _ in range(draw(st.integers(1, 3))):
         at = tree
         while True:

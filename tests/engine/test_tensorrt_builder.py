@@ -41,7 +41,9 @@ def graph(about=None) -> LoadedGraph:
 def test_builds_every_form(about):
     plan = build_plan(trt, TENSORRT_RTX, graph(about))
     assert plan.data[:4] == b"vtrt"
-    assert plan.settings == {"strongly_typed": True, "tf32": False}
+    assert (plan.settings["strongly_typed"], plan.settings["tf32"]) == (True, False)
+    assert plan.settings["network.plugins"] == 0
+    assert plan.settings["network.layers"] > 0
 
 
 def test_builds_a_bundled_graph_and_says_what_was_not_done(tmp_path):

@@ -9,19 +9,24 @@ def main(as_json: JsonFlag = False) -> None:
     """What this machine has and lacks, and what to do about it."""
     from dataclasses import asdict
 
+    from rich.markup import escape
     from rich.table import Table
 
     from tosa_edge.diagnosis import NEEDED, OK, diagnose
 
     findings = diagnose()
     table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     colours = {OK: "green", NEEDED: "bold red"}
     for finding in findings:
         colour = colours.get(finding.verdict, "yellow")
-        table.add_row(
-            finding.name, finding.value, f"[{colour}]{finding.verdict}[/]", finding.remedy.replace("[", "\\[")
-        )
+        table.add_row(finding.name, escape(finding.value), f"[{colour}]{finding.verdict}[/]")
     console.print(table)
+    # Below the table, and unbroken: a command is there to be copied.
+    for finding in findings:
+        if finding.remedy:
+            console.print(f"{finding.name}: {finding.remedy}", markup=False, soft_wrap=True)
     ready = all(finding.verdict != NEEDED for finding in findings)
     console.print("Ready: try `tosa-edge demo`." if ready else "Not ready: mend what is marked `needed`.")
     emit({"ready": ready, "checks": [asdict(finding) for finding in findings]}, as_json)

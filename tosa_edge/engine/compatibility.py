@@ -56,7 +56,7 @@ def compare(
     if precision is not None and precision != m.precision:
         again = rebuild.command(m.source, precision, m.backend, path.parent, m.targets, m.pictures)
         return Mismatch(f"{path} is an {m.precision} engine, and {precision} was asked for", again)
-    for reasons, lacks in ((_of_file(m, file), False), (_missing(m, machine) if to_run else (), True)):
+    for reasons, lacks in ((of_file(m, file), False), (_missing(m, machine) if to_run else (), True)):
         for reason in reasons:
             again = rebuild.from_manifest(m, path)
             return Mismatch(f"{path} {reason}", _for_cpu(m, path) if lacks else again, lacks)
@@ -65,7 +65,8 @@ def compare(
     return None
 
 
-def _of_file(m: Manifest, file: EngineFile) -> Iterator[str]:
+def of_file(m: Manifest, file: EngineFile) -> Iterator[str]:
+    """What is wrong with the bytes themselves, whatever the machine."""
     if file.size < m.engine_bytes:
         yield f"is cut short: {file.size:,} of {m.engine_bytes:,} bytes"
     if file.size != m.engine_bytes or file.sha256 != m.engine_sha256:

@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tosa_edge.engine.strict_json import readable
+from tosa_edge.strict_json import readable
 
 Check = Callable[[Any], Any]
 _HEX = frozenset(string.digits + "abcdef")
@@ -42,6 +42,12 @@ def number(least: float, most: float) -> Check:
         return float(value)
 
     return check
+
+
+def truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is not true or false")
+    return value
 
 
 def one_of(allowed: Iterable[str]) -> Check:

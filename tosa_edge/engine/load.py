@@ -27,7 +27,17 @@ def check_engine(
     path: Path, machine: Machine | None = None, precision: str | None = None, to_run: bool = True
 ) -> tuple[Manifest, bytes]:
     """The manifest and the very bytes it vouches for, or an error with the command that rebuilds."""
-    manifest = _manifest_of(path)
+    manifest = manifest_of(path)
+    file, data = read_file(path, manifest)
+    machine = machine or this_machine((manifest.backend,))
+    found = compare(manifest, machine, file, model_here(manifest), precision, to_run)
+    if found:
+        raise _told(found)
+    return manifest, data
+
+
+def read_file(path: Path, manifest: Manifest) -> tuple[EngineFile, bytes]:
+    """What lies there, and its bytes where its size is the right one."""
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size == manifest.engine_bytes else b""
@@ -36,12 +46,7 @@ def check_engine(
             f"{path} cannot be read: {error.strerror}",
             f"Build it: {rebuild.from_manifest(manifest, path)}",
         ) from error
-    file = EngineFile(path, size, hashlib.sha256(data).hexdigest() if data else None)
-    machine = machine or this_machine((manifest.backend,))
-    found = compare(manifest, machine, file, model_here(manifest), precision, to_run)
-    if found:
-        raise _told(found)
-    return manifest, data
+    return EngineFile(path, size, hashlib.sha256(data).hexdigest() if data else None), data
 
 
 def load_engine(path: Path) -> LoadedGraph | Any:
@@ -51,6 +56,11 @@ def load_engine(path: Path) -> LoadedGraph | Any:
         from tosa_edge.model import graph_from_bytes
 
         return graph_from_bytes(data, path)
+    return open_engine(path, manifest, data)
+
+
+def open_engine(path: Path, manifest: Manifest, data: bytes) -> Any:
+    """TensorRT's engine object; only for one that was compared with this machine."""
     trt = tensorrt_module(manifest.backend)
     assert trt is not None  # compared
     engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
@@ -64,7 +74,7 @@ def load_engine(path: Path) -> LoadedGraph | Any:
 
 def load_engine_graph(path: Path) -> LoadedGraph:
     """An engine where a graph is wanted: ONNX Runtime's is one, TensorRT's is not."""
-    manifest = _manifest_of(path)
+    manifest = manifest_of(path)
     if manifest.backend == ONNXRUNTIME:
         return load_engine(path)
     check_engine(path)
@@ -82,7 +92,7 @@ def model_here(manifest: Manifest) -> str | None:
         return None
 
 
-def _manifest_of(path: Path) -> Manifest:
+def manifest_of(path: Path) -> Manifest:
     beside, again = manifest_path(path), rebuild.from_name(path)
     if not beside.is_file():
         raise TosaEdgeError(

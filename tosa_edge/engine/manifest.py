@@ -23,12 +23,13 @@ from tosa_edge.engine.fields import (
     sha256,
     some,
     text,
+    truth,
     whole,
 )
-from tosa_edge.engine.strict_json import MAX_BYTES, read_object
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.strict_json import MAX_BYTES, read_object
 
-FORMAT = 1
+FORMAT = 2
 NOT_RUN, PASSED, FAILED = "not run", "passed", "failed"
 
 
@@ -68,11 +69,22 @@ class Plugin:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One check of the validation; `limit` is None where a figure is only reported, `value` if not finite."""
+
+    name: str
+    value: float | None
+    limit: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
 class Validation:
-    """`result` is "not run" until the engine has been compared with its model."""
+    """`result` is "not run" until the engine has been compared with its model. Format 1 had no `checks`."""
 
     result: str = NOT_RUN
     note: str = "the engine has not been compared with its model"
+    checks: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,10 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        raw = asdict(self)
+        if self.format == 1:
+            del raw["validation"]["checks"]
+        return json.dumps(raw, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -121,11 +136,24 @@ class Manifest:
         found = raw.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
             raise NewerFormat("it was written by a newer tosa-edge")
-        return cls(**record(raw, _MANIFEST))
+        return cls(**record(raw, _MANIFEST | {"validation": _validation_1} if found == 1 else _MANIFEST))
 
 
 def _made(cls: type, checks: dict[str, Check]) -> Check:
     return lambda value: cls(**record(value, checks))
+
+
+def _consistent(check: Check) -> Check:
+    """A result that its own checks contradict is believed neither way."""
+
+    def checked(value: Any) -> Validation:
+        found: Validation = check(value)
+        whole = all(one.passed for one in found.checks)
+        if (found.result == PASSED and not whole) or (found.result == FAILED and found.checks and whole):
+            raise ValueError(f"says {found.result!r}, and its checks say otherwise")
+        return found
+
+    return checked
 
 
 _sm = whole(10, 999)
@@ -137,8 +165,12 @@ _HOST: dict[str, Check] = {
     "sm": maybe(_sm),
     **{name: maybe(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack")},
 }
+_VALIDATION: dict[str, Check] = {"result": one_of((NOT_RUN, PASSED, FAILED)), "note": text}
+_figure = maybe(number(-1e300, 1e300))
+_judged = _made(Judged, {"name": text, "value": _figure, "limit": _figure, "passed": truth})
+_validation_1 = _made(Validation, _VALIDATION)
 _MANIFEST: dict[str, Check] = {
-    "format": whole(FORMAT, FORMAT),
+    "format": whole(1, FORMAT),
     "engine_sha256": sha256,
     "engine_bytes": whole(1, 2**40),
     "backend": one_of(BACKENDS),
@@ -162,7 +194,7 @@ _MANIFEST: dict[str, Check] = {
     "calibration": maybe(sha256),
     "pictures": maybe(text),
     "plugin_choice": maybe(mapping(setting)),
-    "validation": _made(Validation, {"result": one_of((NOT_RUN, PASSED, FAILED)), "note": text}),
+    "validation": _consistent(_made(Validation, {**_VALIDATION, "checks": some(_judged)})),
 }
 
 

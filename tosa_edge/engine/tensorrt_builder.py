@@ -15,6 +15,7 @@ from tosa_edge import machine
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu
+from tosa_edge.engine.tensorrt_layers import of_network
 from tosa_edge.engine.tensorrt_watch import interruptible, logger, monitor
 from tosa_edge.engine.timing_cache import timing_cache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
@@ -59,7 +60,9 @@ def build_plan(
     config = builder.create_builder_config()
     # TensorFloat-32 keeps 10 bits of a float32: enough to choose other tokens than the model chose.
     config.clear_flag(trt.BuilderFlag.TF32)
-    settings: dict[str, Any] = {"strongly_typed": True, "tf32": False}
+    # Else the engine holds the names of its layers alone, and `inspect` could not tell what they became.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    settings: dict[str, Any] = {"strongly_typed": True, "tf32": False, **of_network(network)}
     if targets:
         set_targets(trt, config, targets)
     limit = workspace_limit(gpu)

@@ -132,6 +132,7 @@ class Encoder(nn.Module):
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
         self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp_ratio) for _ in range(config.layers))
         self.norm = LayerNorm(dim, eps=EPSILON)
+        self.lattice: Tensor
         self.register_buffer("lattice", dither_lattice(*config.grid), persistent=False)
         self.selectors = nn.ModuleDict({str(i): Selector(config.heads) for i in range(0, config.layers - 1)})
 

@@ -1,7 +1,7 @@
 """JSON that somebody else may have written: read without trust.
 
-Python's reader takes what no manifest should hold: a key twice (the last wins, silently), NaN, numbers that
-become infinite, half a surrogate pair, nesting that ends the interpreter.
+Python's reader takes what no manifest and no calibration table should hold: a key twice (the last wins,
+silently), NaN, numbers that become infinite, numbers of a million digits, nesting that ends the interpreter.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 MAX_BYTES = 1 << 20
 
 
-def read_object(data: bytes) -> dict[str, Any]:
+def read_object(data: bytes | str, most: int = MAX_BYTES) -> dict[str, Any]:
     """The JSON object in `data`; raises ValueError with one line that says what is wrong with it."""
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+    if len(data) > most:
+        raise ValueError(f"it is larger than {most:,} bytes")
     try:
-        text = data.decode("utf-8")
+        text = data if isinstance(data, str) else data.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("it is not text") from None
     try:

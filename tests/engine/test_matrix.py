@@ -1,0 +1,218 @@
+"""Every bundled graph at every precision, built for every backend that builds without a GPU.
+
+One build answers all questions about an engine: it takes seconds, and there are many of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
+
+import tosa_edge.calibration
+from tests.media import left_behind
+from tosa_edge.calibration.qdq import int8_weights
+from tosa_edge.cli import app
+from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
+from tosa_edge.engine.build import build
+from tosa_edge.engine.inspection import describe_engine
+from tosa_edge.engine.load import check_engine
+from tosa_edge.model import ASSETS, WEIGHTS, bundled_models, load_graph
+
+pytest.importorskip("tensorrt_rtx")
+
+VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
+MODELS = bundled_models()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Ranges are measured once for each graph; the other backend finds them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A frame of each of the clip's rooms: too few to go by, enough to build from."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("pictures")
+    capture = cv2.VideoCapture(str(ASSETS / "clip.webm"))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    for number, index in enumerate(np.linspace(0, len(frames) - 1, 3).astype(int)):
+        cv2.imwrite(str(folder / f"{number}.png"), frames[index])
+    return folder
+
+
+@pytest.fixture
+def quantised(monkeypatch) -> list[onnx.ModelProto]:
+    """The INT8 graphs that builds make on their way."""
+    made, honest = [], tosa_edge.calibration.quantise
+
+    def seen(*arguments, **keywords):
+        made.append(honest(*arguments, **keywords))
+        return made[-1]
+
+    monkeypatch.setattr(tosa_edge.calibration, "quantise", seen)
+    return made
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_has_all_its_graphs(model):
+    found = {p.stem for p in (ASSETS / model).glob("*.onnx")}
+    assert found == {f"{variant}{half}" for variant in VARIANTS for half in ("", ".fp16")}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])
+@pytest.mark.parametrize("model", MODELS)
+def test_builds(tmp_path, pictures, quantised, model, backend, variant, precision):
+    spec = f"{model}:{variant}"
+    calib = pictures if precision == "int8" else None
+    built = build(spec, precision, backend, calib, out=tmp_path, validate=False)
+    try:
+        check(built, model, variant, pictures)
+    finally:
+        built.engine.unlink()  # pytest keeps folders, and these are 2 GB in all
+    if precision == "int8":
+        check_int8(quantised, spec, built)
+    else:
+        assert not quantised
+
+
+def check(built, model: str, variant: str, pictures: Path) -> None:
+    manifest, data = check_engine(built.engine, to_run=False)
+    info = load_graph(f"{model}:{variant}").info
+    assert built.engine.name.startswith(f"{model}-{variant}-{info.height}x{info.width}-b1.{built.precision}.")
+    assert (manifest.backend, manifest.precision, manifest.form) == (
+        built.backend,
+        built.precision,
+        info.form,
+    )
+    assert (manifest.keep, manifest.query_stride, manifest.group) == (
+        info.keep,
+        info.query_stride,
+        info.group,
+    )
+    size, chosen = (1, info.height, info.width), (1, len(info.selections), info.kept)
+    kept = [("kept", "int32", chosen)]
+    inputs = [("image", "uint8", (*size, 3)), *(kept if info.form == "reuse" else [])]
+    outputs = [("depth", "float32", size), *(kept if not info.dense and info.form != "reuse" else [])]
+    assert [(p.name, p.dtype, p.shape) for p in manifest.inputs] == inputs
+    assert [(p.name, p.dtype, p.shape) for p in manifest.outputs] == outputs
+    assert manifest.pictures == (str(pictures) if built.precision == "int8" else None)
+    assert manifest.plugin is None
+
+    facts, _ = describe_engine(built.engine)
+    layers = facts["layers"]
+    assert layers["plugins"] == 0  # the portable forms need none
+    if built.backend == ONNXRUNTIME:
+        fused = {fusion["what"]: (fusion["fused"], fusion["of"]) for fusion in layers["fusions"]}
+        assert fused["LayerNorm"][0] == fused["LayerNorm"][1] > 0
+    else:
+        # Rounding of float16 stays out of what decides: statistics, softmax, the choice of tokens.
+        assert set(layers["kinds"]) >= {"normalization fp32", "softmax fp32"}
+        assert not {"normalization fp16", "softmax fp16", "topk fp16"} & set(layers["kinds"])
+        half = (ASSETS / model / WEIGHTS).stat().st_size
+        whole = {"fp32": 2.0, "fp16": 1.0, "int8": 0.5}[built.precision]
+        assert len(data) > 0.95 * whole * half
+        assert len(data) < (0.9 if built.precision == "int8" else whole + 0.3) * half
+    if (built.backend, built.precision) != (ONNXRUNTIME, "fp16"):  # most CPUs compute float16 in float32
+        assert built.precision in layers["precisions"]
+
+
+def check_int8(quantised: list[onnx.ModelProto], spec: str, built) -> None:
+    """Of the graph that the engine was made of, which the manifest names by its digest."""
+    (graph,) = quantised
+    config = json.loads((ASSETS / spec.partition(":")[0] / "model.json").read_text())
+    expected = 1 + 4 * config["layers"]  # the patch embedding; qkv, proj, fc1, fc2 of each block
+    assert len(int8_weights(graph)) == expected
+    functions = [f"{f.domain}.{f.name}" for f in graph.functions]
+    assert functions == [f"{f.domain}.{f.name}" for f in load_graph(spec).proto.functions]
+    assert {f"{n.domain}.{n.op_type}" for n in graph.graph.node if n.domain} == set(functions)
+    manifest = json.loads(built.manifest.read_text())
+    assert manifest["calibration"] == hashlib.sha256(graph.SerializeToString()).hexdigest()
+    settings = manifest["settings"]
+    if built.backend == ONNXRUNTIME:
+        assert settings["integer_layers"] == expected - 1  # it has no INT8 for this convolution
+    else:
+        counted = {k: v for k, v in settings.items() if ".quantize." in k or ".dequantize." in k}
+        assert sum(v for k, v in counted.items() if ".quantize." in k) == expected
+        assert sum(v for k, v in counted.items() if ".dequantize." in k) == 2 * expected
+        assert sum(v for k, v in settings.items() if k.endswith(".int8") and "quantize" not in k) == expected
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_int8_with_the_rest_in_half(tmp_path, pictures, model):
+    """The mixture for a GPU: `tosa-edge calibrate MODEL.fp16`, then `build`."""
+    source = load_graph(f"{model}:g3.fp16")
+    graph = tosa_edge.calibration.quantise(source, pictures)
+    (tmp_path / "m.onnx").write_bytes(graph.SerializeToString())
+    built = build(str(tmp_path / "m.onnx"), None, TENSORRT_RTX, out=tmp_path / "e", validate=False)
+    found = describe_engine(built.engine)[0]["layers"]["precisions"]
+    config = json.loads((ASSETS / model / "model.json").read_text())
+    assert len(int8_weights(graph)) == found["int8"] == 1 + 4 * config["layers"]
+    # Attention's products and the depth head, which float32 would run at half the speed.
+    assert found["fp16"] > found.get("fp32", 0)
+    assert built.precision == "int8"
+    built.engine.unlink()
+
+
+def unknown_operator(graph: onnx.GraphProto) -> None:
+    graph.node.append(helper.make_node("NoSuchOperator", ["depth"], ["x"], name="culprit"))
+
+
+def transposed_bytes(graph: onnx.GraphProto) -> None:
+    """ONNX Runtime takes it; TensorRT only casts bytes."""
+    first = next(node for node in graph.node if "image" in node.input)
+    first.input[0] = "turned"
+    graph.node.insert(0, helper.make_node("Transpose", ["image"], ["turned"], name="culprit", perm=range(4)))
+
+
+def half_times_single(graph: onnx.GraphProto) -> None:
+    at, product = next((i, n) for i, n in enumerate(graph.node) if n.op_type == "MatMul")
+    graph.node.insert(at, helper.make_node("Cast", [product.input[0]], ["half"], to=TensorProto.FLOAT16))
+    product.input[0], product.name = "half", "culprit"
+
+
+def shapes_that_do_not_meet(graph: onnx.GraphProto) -> None:
+    product = next(node for node in graph.node if node.op_type == "MatMul")
+    graph.initializer.append(numpy_helper.from_array(np.zeros((7, 7), np.float32), "wrong"))
+    product.input[1], product.name = "wrong", "culprit"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (unknown_operator, "NoSuchOperator"),
+        (transposed_bytes, "has type UInt8"),
+        (half_times_single, "must have same input types"),
+        (shapes_that_do_not_meet, "must match"),
+    ],
+)
+def test_what_tensorrt_refuses_fails(tmp_path, spoil, sentence):
+    """A bundled graph with one fault: exit 2, the parser's own sentence, and nothing left behind."""
+    graph = load_graph(f"{MODELS[0]}:g3").proto
+    spoil(graph.graph)
+    (tmp_path / "m.onnx").write_bytes(graph.SerializeToString())
+    words = ["build", str(tmp_path / "m.onnx"), "--backend", TENSORRT_RTX, "-o", str(tmp_path / "e")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2, result.output
+    error, remedy = result.stderr.strip().splitlines()[-2:]
+    assert "cannot take m" in error
+    assert "culprit" in error
+    assert sentence in error
+    assert remedy.startswith("do: ")
+    assert left_behind(tmp_path) == ["m.onnx"]
+    (tmp_path / "m.onnx").unlink()

@@ -1,0 +1,133 @@
+"""Every reader of a file from elsewhere, given damaged ones: no crash, no hang, no accepted lie.
+
+A plain loop over broken files, seeded; the readers' own tests look further with hypothesis. `-s` shows how
+many inputs there were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tests import tiny
+from tests.engine.samples import for_rtx, manifest, on_jetson
+from tests.fuzzing import broken
+from tosa_edge.calibration.table import Table, from_calibration_cache
+from tosa_edge.engine.manifest import Manifest
+from tosa_edge.engine.names import parse_name
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.info import GraphInfo
+from tosa_edge.model import WEIGHTS, graph_from_bytes
+
+PLACE = Path(".")  # where the graphs lie; each test has its own
+SLOW = 2.0  # seconds of computing: the largest input is a few KB
+
+TABLE = Table("a" * 64, "b" * 64, 8, "minmax", {"layer_norm": (-1.5, 2.0), "mul_3": (0.0, 0.25)})
+CACHE = "TRT-101300-EntropyCalibration2\nlayer_norm: 3d810204\na: b: 3c000000\n"
+INFO = tiny.selective_info()
+NAMES = ["tosa_depth_s-g3.reuse-252x336-b4.fp16.tensorrt.sm87.engine", "m-g1-28x42-b1.int8.onnxruntime.onnx"]
+
+
+def read_manifest(data: bytes) -> None:
+    found = Manifest.from_json(data)
+    # Accepted: then it says what the file says, no more and no less.
+    assert json.loads(found.to_json()) == json.loads(data)
+    assert Manifest.from_json(found.to_json().encode()) == found
+
+
+def read_table(data: bytes) -> None:
+    assert Table.from_json(data) == TABLE  # its digest vouches for every number
+
+
+def read_cache(data: bytes) -> None:
+    table = from_calibration_cache(data.decode("utf-8", "replace"), "c" * 64)
+    assert Table.from_json(table.to_json()) == table
+
+
+def read_info(data: bytes) -> None:
+    found = GraphInfo.from_json(data.decode("utf-8", "replace"))
+    assert GraphInfo.from_json(found.to_json()) == found
+    assert 0 < found.tokens < 2**62
+    assert found.dense or 0 < found.kept <= found.tokens
+
+
+def read_graph(data: bytes) -> None:
+    """The file of an ONNX Runtime engine, had its manifest vouched for it."""
+    try:
+        graph = graph_from_bytes(data, PLACE / "e.onnx")
+    except ValueError as error:
+        raise AssertionError("a user would see a traceback") from error
+    graph.info.check()
+    assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.proto.graph.initializer)
+
+
+def read_name(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    found = parse_name(text)
+    assert found is None or str(found) == text
+
+
+def pointing() -> bytes:
+    """A graph whose weights lie in the file beside it, as those of a model folder do."""
+    blob = b"".join(tensor.raw_data for tensor in tiny.model(INFO).graph.initializer)
+    (PLACE / WEIGHTS).write_bytes(blob)
+    made = tiny.model(replace(INFO, weights_sha256=hashlib.sha256(blob).hexdigest()))
+    start = 0
+    for tensor in made.graph.initializer:
+        length = len(tensor.raw_data)
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS), ("offset", start), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+        start += length
+    return made.SerializeToString()
+
+
+READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
+    "manifest": (
+        read_manifest,
+        lambda: [made.to_json().encode() for made in (manifest(), on_jetson(), for_rtx())],
+    ),
+    "table": (read_table, lambda: [TABLE.to_json().encode()]),
+    "cache": (read_cache, lambda: [CACHE.encode()]),
+    "info": (read_info, lambda: [INFO.to_json().encode(), tiny.info().to_json().encode()]),
+    "graph": (read_graph, lambda: [tiny.model(INFO).SerializeToString(), pointing()]),
+    "name": (read_name, lambda: [name.encode() for name in NAMES]),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_broken_files(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_fuzz.PLACE", tmp_path)
+    read, made = READERS[name]
+    seeds = made()
+    for seed in seeds:
+        read(seed)  # as they are they are good
+    inputs = accepted = 0
+    slowest = 0.0
+    for data in broken(seeds, salt=len(name)):
+        began = time.process_time()
+        try:
+            read(data)
+            accepted += 1
+        except TosaEdgeError as error:
+            said = error.what
+            assert "\n" not in said, data
+        except ValueError as error:
+            said = str(error)
+            assert said, data
+            assert said.isprintable(), data
+        except BaseException:
+            print(f"\n{name} on {data!r}")
+            raise
+        inputs += 1
+        slowest = max(slowest, time.process_time() - began)
+    print(f"\n{name}: {inputs:,} inputs, {accepted:,} accepted, the slowest in {slowest:.3f} s")
+    assert slowest < SLOW

@@ -1,0 +1,125 @@
+"""The GPU, its driver, CUDA, TensorRT, and which backend `auto` takes of all that."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from pathlib import Path
+
+from tosa_edge.diagnosis.finding import OK, OPTIONAL, Finding, finding
+from tosa_edge.diagnosis.jetson import package_version
+from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine.auto import AUTO, Choice, choose
+from tosa_edge.engine.compatibility import TITLES
+from tosa_edge.engine.gpu import Gpu, find_gpu
+from tosa_edge.engine.host import tensorrt_module, this_machine
+
+ROOT = Path("/")
+_NVIDIA, _DISPLAY = "0x10de", "0x03"
+
+
+def gpu(root: Path = ROOT, found: Gpu | None = None) -> list[Finding]:
+    """A card that is there and cannot be used is worth more words than one that is not."""
+    usable = found or (find_gpu() if root == ROOT else None)
+    if usable is not None:
+        return [
+            Finding("NVIDIA GPU", f"{usable.name} (sm{usable.sm})"),
+            Finding("driver", usable.driver or driver_version(root) or f"for CUDA {usable.cuda}"),
+        ]
+    version = driver_version(root)
+    there = card(root)
+    if version:
+        remedy = (
+            "Its driver is loaded and gives no device: in a container, run it with `--gpus all` (on a Jetson "
+            "`--runtime nvidia`); else see `nvidia-smi`."
+        )
+        return [
+            finding("NVIDIA GPU", f"{there or 'one'}, which cannot be used", remedy),
+            Finding("driver", version),
+        ]
+    if there:
+        remedy = "Install its driver: `sudo ubuntu-drivers install`, then restart."
+        return [finding("NVIDIA GPU", f"{there}, without a driver", remedy)]
+    none = "No NVIDIA GPU: everything but GPU speed works without one."
+    return [Finding("NVIDIA GPU", "none", OPTIONAL, none)]
+
+
+def card(root: Path = ROOT) -> str | None:
+    """As the driver names it; else that there is one on the bus."""
+    for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        model = re.search(r"^Model:\s*(.+)$", _text(path), re.MULTILINE)
+        if model:
+            return model[1].strip()
+    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
+        if _text(device / "vendor").strip() == _NVIDIA and _text(device / "class").startswith(_DISPLAY):
+            return f"an NVIDIA card at {device.name}"
+    return None
+
+
+def driver_version(root: Path = ROOT) -> str | None:
+    direct = _text(root / "sys/module/nvidia/version").strip()
+    line = re.search(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)*)", _text(root / "proc/driver/nvidia/version"))
+    return direct or (line[1] if line else None)
+
+
+def cuda(root: Path = ROOT, found: Gpu | None = None) -> list[Finding]:
+    """The driver's CUDA is what counts; a toolkit is not needed, and is named for those who ask."""
+    usable = found or (find_gpu() if root == ROOT else None)
+    toolkit = toolkit_version(_text(root / "usr/local/cuda/version.json"))
+    parts = [f"{usable.cuda} (driver)" if usable else "", f"{toolkit} (toolkit)" if toolkit else ""]
+    value = ", ".join(filter(None, parts))
+    return [Finding("CUDA", value or "none, and none is needed without a GPU")]
+
+
+def toolkit_version(text: str) -> str | None:
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return None
+    entry = raw.get("cuda") if isinstance(raw, dict) else None
+    version = entry.get("version") if isinstance(entry, dict) else None
+    return version if isinstance(version, str) else None
+
+
+def tensorrt(root: Path = ROOT, arch: str = platform.machine()) -> list[Finding]:
+    found = []
+    for backend in (TENSORRT, TENSORRT_RTX):
+        module = tensorrt_module(backend)
+        version = str(module.__version__) if module else None
+        value, remedy = version or "missing", ""
+        if version is None and backend == TENSORRT:
+            value, remedy = _without_tensorrt(root, arch)
+        elif version is None and arch == "aarch64":
+            value = "missing: it is for x86 machines"
+        elif version is None:
+            remedy = "For engines for RTX cards, GPU or not: `pip install 'tosa-edge[rtx]'`."
+        found.append(finding(TITLES[backend], value, remedy))
+    return found
+
+
+def _without_tensorrt(root: Path, arch: str) -> tuple[str, str]:
+    """Installed by JetPack and not seen by this Python is the usual case on a Jetson."""
+    libraries = package_version(_text(root / "var/lib/dpkg/status"), "libnvinfer10")
+    if libraries:
+        again = "`sudo apt install python3-libnvinfer && python3 -m venv --system-site-packages .venv`"
+        return f"{libraries}, but this Python does not see it", f"Let it: {again}."
+    if (root / "etc/nv_tegra_release").is_file():
+        return "missing", "Install it: `sudo apt update && sudo apt install nvidia-jetpack`."
+    if arch != "x86_64":
+        return "missing", ""
+    return "missing", "On a machine with an NVIDIA GPU: `pip install 'tosa-edge[tensorrt]'`."
+
+
+def chosen(choice: Choice | None = None) -> list[Finding]:
+    """What `tosa-edge build` takes here when nobody says otherwise, and why."""
+    choice = choice or choose(AUTO, this_machine(BACKENDS))
+    why = "; ".join(choice.notes) or "the best of what this machine runs"
+    return [Finding("backend auto", f"{choice.backend}: {why}", OK)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
