@@ -26,11 +26,12 @@ TRAIN = [
     "tomli>=2; python_version < '3.11'",
     "embreex>=2.17; platform_machine == 'x86_64'",
 ]
-TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.49.24", "onnx-graphsurgeon>=0.5"]
-RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.49.24"]
+TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
+RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.53"]
 DEV = [
     *TRAIN,
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
+    "polygraphy>=0.53",
     "pytest>=8",
     "hypothesis>=6.100",
     "ruff>=0.8",

@@ -44,7 +44,9 @@ def test_answers_in_json(tmp_path, model):
         "reused": False,
     }
     assert answer["seconds"] > 0
-    assert "validation: not run" in result.stderr
+    assert answer["validation"] == "passed"
+    assert "validation: passed (" in result.stderr
+    assert "kept_overlap_worst 1, at least 0.999" in result.stderr
 
 
 @gpu_less

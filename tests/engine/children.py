@@ -13,11 +13,11 @@ def build_for_ever(specs: list[str], out: Path, begun) -> None:
     begun.set()
     while True:
         for spec in specs:
-            build(spec, backend="onnxruntime", out=out)
+            build(spec, backend="onnxruntime", out=out, validate=False)
 
 
 def build_once(spec: str, out: Path, results) -> None:
-    built = build(spec, backend="onnxruntime", out=out)
+    built = build(spec, backend="onnxruntime", out=out, validate=False)
     results.put((built.reused, built.engine.read_bytes()))
 
 

@@ -13,6 +13,7 @@ from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.build import build
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import check_engine, load_engine
+from tosa_edge.engine.manifest import FORMAT
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
@@ -89,7 +90,7 @@ def test_without_its_manifest(tmp_path, engine):
         ({"backend_version": "1.0.0"}, "was built for ONNX Runtime 1.0.0"),
         ({"engine_sha256": "0" * 64}, "not the file its manifest describes"),
         ({"model_sha256": "0" * 64}, "was built from another m than the one that is here now"),
-        ({"format": 2}, "was written by a newer tosa-edge"),
+        ({"format": FORMAT + 1}, "was written by a newer tosa-edge"),
         ({"keep": "half"}, "not a manifest that can be trusted: keep is not a number"),
     ],
 )

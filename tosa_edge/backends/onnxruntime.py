@@ -25,9 +25,13 @@ class OnnxRuntimeBackend(Activated):
         graph: a complete graph, as `load_graph` gives it.
         threads: 0 means one for each core.
         profile: a path prefix; when given, ONNX Runtime's profile is written there by `deactivate`.
+        optimise: False computes the graph node for node, as it is written: slower, and what others are
+            compared with.
     """
 
-    def __init__(self, graph: LoadedGraph, threads: int = 0, profile: Path | None = None) -> None:
+    def __init__(
+        self, graph: LoadedGraph, threads: int = 0, profile: Path | None = None, optimise: bool = True
+    ) -> None:
         if threads < 0:
             raise TosaEdgeError(
                 f"{threads} threads cannot be had", "Give 0 for one per core, or a positive number."
@@ -35,6 +39,7 @@ class OnnxRuntimeBackend(Activated):
         self.label = graph.label
         self.threads = threads or machine.cores()
         self.profile = profile
+        self.optimise = optimise
         self.profile_path: Path | None = None
         self._bytes: bytes | None = graph.bytes()
         self._session: Any = None
@@ -53,7 +58,8 @@ class OnnxRuntimeBackend(Activated):
         # Planned memory comes on top of the arena that the first run has filled: twice the memory from the
         # second run on, and measured no faster.
         options.enable_mem_pattern = False
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if self.optimise else levels.ORT_DISABLE_ALL
         options.log_severity_level = _FATAL_ONLY  # our errors say it in two lines
         # Idle workers spin after a run: they would take the cores from the next session, or the camera.
         options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -74,6 +80,11 @@ class OnnxRuntimeBackend(Activated):
         if self._session is not None and self.profile is not None:
             self.profile_path = Path(self._session.end_profiling())
         self._session = None
+
+    @property
+    def session(self) -> Any:
+        """ONNX Runtime's own, for tools that take one; with whoever holds it, it outlives `deactivate`."""
+        return self._active()
 
     def release_bytes(self) -> None:
         """Frees the serialised graph: the session has its own copy. The backend cannot be activated again."""

@@ -19,10 +19,11 @@ from tosa_edge.cli import (
     inspect,
     run,
     train,
+    validate,
 )
 from tosa_edge.cli.common import friendly
 
-VERBS = (demo, run, build, export, calibrate, distill, train, evaluate, bench, inspect, doctor)
+VERBS = (demo, run, build, export, calibrate, distill, train, validate, evaluate, bench, inspect, doctor)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

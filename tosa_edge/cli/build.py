@@ -30,6 +30,15 @@ TargetOption = Annotated[
 OutOption = Annotated[
     Optional[Path], typer.Option("-o", "--out", help="A file, or a folder. Default: the folder engines.")
 ]
+_UNITS = {"building": "%", "validating": "runs", "finding the layer": "runs", "evaluating": "frames"}
+MaxDropOption = Annotated[
+    Optional[float],
+    typer.Option("--max-drop", help="int8: keep in float what costs most, to lose at most this of delta1."),
+]
+PluginOption = Annotated[str, typer.Option("--plugin", help="auto, on or off: our own layers in TensorRT.")]
+ValidateFlag = Annotated[
+    bool, typer.Option("--no-validate", help="Do not compare the engine with its float32 model.")
+]
 
 
 def main(
@@ -38,37 +47,56 @@ def main(
     backend: BackendOption = "auto",
     calib: CalibOption = None,
     target: TargetOption = None,
+    max_drop: MaxDropOption = None,
+    plugin: PluginOption = "auto",
+    no_validate: ValidateFlag = False,
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """An engine for this machine, with a manifest that says what it fits."""
+    """An engine for this machine, validated, with a manifest that says what it fits.
+
+    An engine that fails validation stays where it is, and its manifest says so; the exit code is 1.
+    """
     from tosa_edge.engine.build import Watch, build
+    from tosa_edge.engine.manifest import FAILED
+    from tosa_edge.errors import CheckFailed
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
-    with _shown(model) as step:
+    with shown(f"building {model}") as step:
         watch = Watch(lambda: console.print("another build of this engine runs: waiting for it"), step)
-        built = build(model, precision, backend, calib, targets, out, watch)
+        built = build(
+            model,
+            precision,
+            backend,
+            calib,
+            targets,
+            out,
+            watch,
+            max_drop=max_drop,
+            plugin=plugin,
+            validate=not no_validate,
+        )
     result = built.as_dict()
     _say(result)
     emit(result, as_json)
+    if built.validation == FAILED and not no_validate:
+        raise typer.Exit(CheckFailed.exit_code)
 
 
 @contextmanager
-def _shown(model: str) -> Iterator[Callable[[str, int, int], None]]:
+def shown(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """A spinner until the first step is told; then one bar after another, one for each kind of step."""
     from tosa_edge.cli.progress import progress
 
     with ExitStack() as stack:
-        stack.enter_context(console.status(f"building {model}"))
+        stack.enter_context(console.status(what))
         bars: dict[str, Callable[[int], None]] = {}
 
-        def step(what: str, done: int, total: int) -> None:
-            if what not in bars:
+        def step(kind: str, done: int, total: int) -> None:
+            if kind not in bars:
                 stack.close()
-                bars[what] = stack.enter_context(
-                    progress(what, total, "%" if what == "building" else "steps")
-                )
-            bars[what](done - 1)
+                bars[kind] = stack.enter_context(progress(kind, total, _UNITS.get(kind, "steps")))
+            bars[kind](done - 1)
 
         yield step
 
@@ -93,6 +121,16 @@ def _say(result: dict[str, Any]) -> None:
     )
     for note in result["notes"]:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-    console.print(f"validation: {result['validation']}", markup=False)
-    if result["backend"] == "onnxruntime":
+    _say_validation(result)
+    if result["backend"] == "onnxruntime" and result["validation"] != "failed":
         console.print(f"next: tosa-edge bench {result['engine']}", markup=False, soft_wrap=True)
+
+
+def _say_validation(result: dict[str, Any]) -> None:
+    from tosa_edge.cli.validate import say_failure, sentence
+
+    figures = "; ".join(sentence(check) for check in result["checks"] if check["limit"] is not None)
+    about = f" ({figures})" if figures and result["validation"] == "passed" else ""
+    console.print(f"validation: {result['validation']}{about}", markup=False, soft_wrap=True)
+    if result["validation"] == "failed":
+        say_failure(result)

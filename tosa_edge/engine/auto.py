@@ -10,6 +10,7 @@ from tosa_edge.engine.host import Machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 AUTO = "auto"
+PLUGIN_CHOICES = (AUTO, "on", "off")
 _OLDEST_TENSORRT = (10, 3)
 # What TensorRT-RTX names as its GPUs; a data centre's (9.0, 10.0) are TensorRT's.
 _RTX_SM = (75, 80, 86, 89, 120, 121)
@@ -35,6 +36,20 @@ def choose(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choic
             f"Add --backend {TENSORRT_RTX}, or leave --target out.",
         )
     return _best(machine) if asked == AUTO else _named(asked, machine)
+
+
+def choose_plugin(asked: str, backend: str) -> tuple[str, ...]:
+    """What to note about `--plugin`. Native layers serve every backend; no plugin is part of this yet."""
+    if asked not in PLUGIN_CHOICES:
+        raise TosaEdgeError(f"there is no --plugin {asked}", f"Choose one of: {', '.join(PLUGIN_CHOICES)}.")
+    if asked == "on":
+        raise MachineLacks(
+            "the TensorRT plugin of tosa-edge is not installed here, and --plugin on asks for it",
+            "Use --plugin off: TensorRT builds the same model from its own layers.",
+        )
+    if asked == AUTO and backend == TENSORRT:
+        return ("no tosa-edge plugin is installed here: built from TensorRT's own layers, untimed",)
+    return ()
 
 
 def _best(machine: Machine) -> Choice:

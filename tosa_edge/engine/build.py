@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
-from tosa_edge.engine.auto import AUTO, choose
+from tosa_edge.engine.auto import AUTO, choose, choose_plugin
+from tosa_edge.engine.built import Built, Watch
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.describe import Plan, describe, sha256_of
 from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine
-from tosa_edge.engine.manifest import Manifest
+from tosa_edge.engine.manifest import PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.source import find_source, load_source, model_and_variant
 from tosa_edge.engine.store import claimed, save, scratch
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.validate.after_build import validated
 
 if TYPE_CHECKING:
     from tosa_edge.model import LoadedGraph
 
+__all__ = ["Built", "Watch", "build"]
+
 FOLDER = Path("engines")
-
-
-@dataclass(frozen=True)
-class Built:
-    """`reused` when the engine was there already, of the same model and settings, and fit to load."""
-
-    engine: Path
-    manifest: Path
-    backend: str
-    precision: str
-    bytes: int
-    seconds: float
-    reused: bool
-    validation: str
-    notes: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "engine": str(self.engine),
-            "manifest": str(self.manifest),
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Whom to tell: that another build of the same engine runs, and how far a step of this one is."""
-
-    on_wait: Callable[[], None] = lambda: None
-    on_step: Callable[[str, int, int], None] = lambda what, done, total: None
 
 
 def build(
@@ -68,6 +39,10 @@ def build(
     targets: tuple[int, ...] = (),
     out: Path | None = None,
     watch: Watch = Watch(),
+    *,
+    max_drop: float | None = None,
+    plugin: str = AUTO,
+    validate: bool = True,
 ) -> Built:
     """An engine for this machine, or for the `targets`.
 
@@ -76,6 +51,9 @@ def build(
         precision: fp32, fp16 or int8; None is what MODEL is in.
         pictures: a folder or a video to learn INT8 ranges from.
         out: a file, or a folder for the engine under its own name.
+        max_drop: of delta1 in calibration; what costs most stays in float.
+        plugin: auto, on or off.
+        validate: compare the engine with its float32 model. What fails is built all the same, and says so.
     """
     began = time.perf_counter()
     if precision not in (None, *PRECISIONS):
@@ -84,6 +62,12 @@ def build(
         )
     machine = this_machine((backend,) if backend in BACKENDS else BACKENDS)
     choice = choose(backend, machine, targets)
+    about_plugin = choose_plugin(plugin, choice.backend)
+    if max_drop is not None and pictures is None:
+        raise TosaEdgeError(
+            "--max-drop is for calibration, and there is none without pictures",
+            "Add --precision int8 --calib PATH, or leave --max-drop out.",
+        )
     source = find_source(spec, precision)
     graph, precision = load_source(source, precision, pictures is not None)
     engine = _place(out, _named(source, graph, precision, choice.backend, targets, machine), choice.backend)
@@ -92,14 +76,20 @@ def build(
     with claimed(engine, watch.on_wait):
         digest = None
         if pictures is not None:
-            graph, digest = _calibrated(graph, pictures, watch)
+            graph, digest = _calibrated(graph, pictures, max_drop, watch)
         plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine)
         manifest = _already(engine, plan)
         reused = manifest is not None
         if manifest is None:
             data, settings = _made(engine, plan, watch)
+            if max_drop is not None:
+                settings = {**settings, "max_drop": max_drop}
             manifest = describe(plan, data, settings)
             save(engine, data, manifest)
+        proof, about_proof = None, tuple[str, ...]()
+        if validate and manifest.validation.result != PASSED:
+            manifest, proof, about_proof = validated(engine, manifest, graph, machine, watch.on_step)
+    departed = proof.departed.layer if proof and proof.departed else None
     return Built(
         engine,
         manifest_path(engine),
@@ -109,7 +99,10 @@ def build(
         round(time.perf_counter() - began, 3),
         reused,
         manifest.validation.result,
-        (*choice.notes, *_advice(manifest)),
+        (*choice.notes, *about_plugin, *_advice(manifest), *about_proof),
+        tuple(asdict(check) for check in manifest.validation.checks),
+        departed,
+        proof.command if proof else None,
     )
 
 
@@ -136,12 +129,16 @@ def _named(
     return EngineName(model, variant, info.height, info.width, info.batch, precision, backend, own)
 
 
-def _calibrated(graph: LoadedGraph, pictures: Path, watch: Watch) -> tuple[LoadedGraph, str]:
+def _calibrated(
+    graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: Watch
+) -> tuple[LoadedGraph, str]:
     """The quantised graph and its digest, by which an engine of the same calibration is known."""
     from tosa_edge.calibration import quantise
+    from tosa_edge.validate.peers import digest_of
 
-    model = quantise(graph, pictures, watch.on_step)
-    return replace(graph, proto=model), hashlib.sha256(model.SerializeToString()).hexdigest()
+    budget = {} if max_drop is None else {"max_drop": max_drop}
+    model = quantise(graph, pictures, watch.on_step, **budget)
+    return replace(graph, proto=model), digest_of(model)
 
 
 def _already(engine: Path, plan: Plan) -> Manifest | None:

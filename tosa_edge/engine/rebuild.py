@@ -19,18 +19,22 @@ def command(
     out: Path,
     targets: Sequence[int] = (),
     pictures: str | None = None,
+    max_drop: object = None,
 ) -> str:
     words = ["tosa-edge", "build", source, "--precision", precision, "--backend", backend]
     for target in targets:
         words += ["--target", str(target)]
     if pictures:
         words += ["--calib", pictures]
+    if max_drop is not None:
+        words += ["--max-drop", str(max_drop)]
     return shlex.join([*words, "-o", str(out)])
 
 
 def from_manifest(manifest: Manifest, engine: Path) -> str:
     m = manifest
-    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures)
+    budget = m.settings.get("max_drop")
+    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures, budget)
 
 
 def from_name(engine: Path) -> str:

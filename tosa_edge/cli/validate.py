@@ -1,0 +1,88 @@
+"""`tosa-edge validate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from tosa_edge.cli.common import JsonFlag, console, emit
+
+EngineArgument = Annotated[
+    str,
+    typer.Argument(metavar="ENGINE", help="An engine that `tosa-edge build` made, or a MODEL as it is."),
+]
+ReferenceOption = Annotated[
+    Optional[str],
+    typer.Option("--reference", help="The float32 MODEL to compare with. Default: what it was built from."),
+]
+DataOption = Annotated[
+    Optional[Path],
+    typer.Option("--data", help="Pictures with depth, for the metrics of both; as `evaluate` takes them."),
+]
+
+
+def main(
+    engine: EngineArgument,
+    reference: ReferenceOption = None,
+    data: DataOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Is an engine still right? Compared with its float32 model in ONNX Runtime, on real pictures.
+
+    Exit 1 when a check fails: then it names the first layer that departs, and a Polygraphy command that
+    shows it.
+    """
+    from tosa_edge.cli.build import shown
+    from tosa_edge.errors import CheckFailed
+    from tosa_edge.validate.verb import validate
+
+    with shown(f"loading {engine}") as on_step:
+        result = validate(engine, reference, data, on_step)
+    _say(result)
+    emit(result, as_json)
+    if not result["passed"]:
+        raise typer.Exit(CheckFailed.exit_code)
+
+
+def sentence(check: dict[str, Any]) -> str:
+    """`depth_error 1.2e-06, at most 1.2e-05`"""
+    value = "not finite" if check["value"] is None else f"{check['value']:.4g}"
+    return f"{check['name']} {value}{limit_of(check)}"
+
+
+def limit_of(check: dict[str, Any]) -> str:
+    if check["limit"] is None:
+        return ""
+    return f", {'at least' if 'overlap' in check['name'] else 'at most'} {check['limit']:.4g}"
+
+
+def say_failure(result: dict[str, Any]) -> None:
+    for check in result["checks"]:
+        if not check["passed"]:
+            console.print(f"failed: {sentence(check)}", markup=False, soft_wrap=True)
+    if result["departed"]:
+        console.print(f"departs first: {result['departed']}", markup=False, soft_wrap=True)
+    if result["reproduce"]:
+        console.print(f"see it with: {result['reproduce']}", markup=False, soft_wrap=True)
+
+
+def _say(result: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    source = result["data"] or "the bundled clip"
+    title = f"{result['engine']}\n{result['precision']} on {result['backend']} against {result['reference']}"
+    table = Table(box=box.SIMPLE_HEAD, title=f"{title}, {result['pictures']} pictures of {source}")
+    for heading in ("check", "value", "limit", ""):
+        table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
+    for check in result["checks"]:
+        value = "not finite" if check["value"] is None else f"{check['value']:.4g}"
+        verdict = "" if check["limit"] is None and check["passed"] else "ok" if check["passed"] else "FAILED"
+        table.add_row(check["name"], value, limit_of(check).removeprefix(", "), verdict)
+    console.print(table)
+    for note in result["notes"]:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    say_failure(result)
+    console.print("passed" if result["passed"] else "failed")

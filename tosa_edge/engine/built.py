@@ -1,0 +1,47 @@
+"""What a build gives back, and whom it tells while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Built:
+    """`reused` when the engine was there already, of the same model and settings, and fit to load.
+
+    checks: of the validation; where one failed, `departed` is the first layer that departs from float32, and
+        `reproduce` the command that shows it.
+    """
+
+    engine: Path
+    manifest: Path
+    backend: str
+    precision: str
+    bytes: int
+    seconds: float
+    reused: bool
+    validation: str
+    notes: tuple[str, ...]
+    checks: tuple[dict[str, Any], ...] = ()
+    departed: str | None = None
+    reproduce: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **vars(self),
+            "engine": str(self.engine),
+            "manifest": str(self.manifest),
+            "notes": list(self.notes),
+            "checks": list(self.checks),
+        }
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom to tell: that another build of the same engine runs, and how far a step of this one is."""
+
+    on_wait: Callable[[], None] = lambda: None
+    on_step: Callable[[str, int, int], None] = lambda what, done, total: None

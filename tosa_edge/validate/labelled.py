@@ -1,0 +1,40 @@
+"""Depth metrics of an engine beside those of its float32 reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tosa_edge.depth_model import DepthModel
+from tosa_edge.model import LoadedGraph
+from tosa_edge.validate import checks
+from tosa_edge.validate.checks import Check
+from tosa_edge.validate.depth_data import find_pairs, read_samples
+from tosa_edge.validate.evaluate import evaluate
+from tosa_edge.validate.runners import RunnerBackend, on_onnxruntime
+from tosa_edge.validate.subject import Subject
+
+OnStep = Callable[[str, int, int], None]
+
+
+def on_data(subject: Subject, reference: LoadedGraph, data: Path, on_step: OnStep) -> list[Check] | str:
+    """Depth metrics of both on labelled pictures, and what the engine loses of delta1; or why not."""
+    if reference.info.form == "reuse" or reference.info.batch > 1:
+        what = "takes its patches from another graph" if reference.info.form == "reuse" else "takes a batch"
+        return f"no depth metrics: {reference.label} {what}, and frames are scored one by one"
+    pairs, info = find_pairs(data), reference.info
+    scores: list[dict[str, Any]] = []
+    for turn, runner in enumerate((subject.runner(), on_onnxruntime(reference))):
+
+        def step(index: int, turn: int = turn) -> None:
+            on_step("evaluating", turn * len(pairs) + index + 1, 2 * len(pairs))
+
+        with DepthModel(RunnerBackend(runner), info, subject.label) as model:
+            scores.append(evaluate(model, read_samples(pairs), step))
+    ours, theirs = scores
+    return [
+        *(checks.at_most(name, ours[name], None) for name in ("delta1", "absrel", "rmse")),
+        *(checks.at_most(f"{name}_reference", theirs[name], None) for name in ("delta1", "absrel", "rmse")),
+        checks.at_most("delta1_drop", round(theirs["delta1"] - ours["delta1"], 4), checks.MOST_LOST),
+    ]

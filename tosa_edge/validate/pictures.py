@@ -1,0 +1,52 @@
+"""Real pictures to compare on: of the bundled clip, or of the user's own data. Never noise.
+
+Selection depends on what is seen, and on noise every patch is as important as any other: an engine that is
+wrong could look right there, and one that is right wrong.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.model import ASSETS
+from tosa_edge.runtime.fit import plan
+from tosa_edge.runtime.pictures import read_picture
+from tosa_edge.validate.depth_data import find_pairs
+
+if TYPE_CHECKING:
+    from tosa_edge.info import GraphInfo
+
+CLIP = ASSETS / "clip.webm"
+# Two of each of the clip's three rooms: every picture costs several runs of the model.
+COUNT = 6
+_FIT = "letterbox"  # as the runtime does it unless told otherwise
+
+
+def real_pictures(info: GraphInfo, data: Path | None = None) -> np.ndarray:
+    """uint8 [COUNT, H, W, 3] at the graph's size, evenly spread over the clip or over `data`."""
+    from tosa_edge.calibration.pictures import spread
+
+    size = (info.height, info.width)
+    if data is not None:
+        pairs = find_pairs(data)
+        frames = [read_picture(pairs[i][0]) for i in spread(len(pairs), COUNT)]
+        return np.stack([plan((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in frames])
+    return _of_clip(size, COUNT)
+
+
+@lru_cache(maxsize=2)
+def _of_clip(size: tuple[int, int], count: int) -> np.ndarray:
+    """Kept for the next engine of this size: a video is decoded from its beginning."""
+    from tosa_edge.calibration.pictures import read_pictures
+
+    try:
+        return read_pictures(CLIP, size, count, fit=_FIT)[0]
+    except TosaEdgeError as error:
+        raise TosaEdgeError(
+            f"the bundled clip cannot be read: {error.what}", "Give pictures with depth instead: --data DIR."
+        ) from error

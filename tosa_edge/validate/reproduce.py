@@ -1,0 +1,67 @@
+"""A failure, put into files and a command of Polygraphy's that shows it without us."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX
+from tosa_edge.pending import written
+from tosa_edge.validate.runners import RTX_SWITCH, Feeds, saved, saved_outputs
+
+if TYPE_CHECKING:
+    from tosa_edge.model import LoadedGraph
+    from tosa_edge.validate.subject import Subject
+
+MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.json", "expected.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One tensor of the engine, what it should hold for each of the feeds, and how far it may be off.
+
+    `limit` is in the terms of `checks.error`; 0 asks for the very same numbers. `graph` is the one to run
+    where the engine's file does not show the tensor.
+    """
+
+    tensor: str
+    exact: list[np.ndarray]
+    limit: float
+    graph: LoadedGraph | None = None
+
+
+def folder_for(path: Path, own: bool) -> Path:
+    """Beside an engine; in the current folder for a MODEL, which may lie where nobody may write."""
+    name = f"{path.name}.failed" if own else f"{path.parent.name}-{path.name}.failed"
+    return path.with_name(name) if own else Path(name)
+
+
+def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
+    """Writes the files, and gives the command that fails where the engine did."""
+    with written(folder, folder=True) as there:
+        saved(feeds, str(there / INPUTS))
+        saved_outputs([{case.tensor: array} for array in case.exact], "float32", str(there / EXPECTED))
+        if case.graph is not None:
+            (there / MODEL).write_bytes(case.graph.bytes())
+    words = ["polygraphy", "run", str(subject.path if case.graph is None else folder / MODEL)]
+    if subject.backend == ONNXRUNTIME:
+        words += ["--onnxrt", "--onnx-outputs", case.tensor]
+    else:
+        words += ["--trt"] + ["--strongly-typed"] * (case.graph is not None)
+    words += ["--load-inputs", str(folder / INPUTS), "--load-outputs", str(folder / EXPECTED)]
+    words += ["--compare", "l2", "--l2-threshold", f"{case.tensor}:{_norm(case):.6g}"]
+    switch = f"{RTX_SWITCH}=1 " if subject.backend == TENSORRT_RTX else ""
+    return switch + shlex.join(words)
+
+
+def _norm(case: Case) -> float:
+    """The limit as the Euclidean norm of one picture's difference: where the mean over all pictures is above
+    the limit, so is that of one of them at least."""
+    true = np.concatenate([np.asarray(a, np.float64).ravel() for a in case.exact])
+    spread = float(true.std()) or float(np.abs(true).max()) or 1.0
+    return case.limit * spread * math.sqrt(true.size / len(case.exact))

@@ -1,0 +1,69 @@
+"""`tosa-edge validate` as a function: an engine or a MODEL, to what is printed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.validate.checks import Check
+from tosa_edge.validate.labelled import on_data
+from tosa_edge.validate.peers import find_reference, refuse_foreign
+from tosa_edge.validate.pictures import real_pictures
+from tosa_edge.validate.proof import Proof, prove
+from tosa_edge.validate.runners import require_polygraphy
+from tosa_edge.validate.subject import find_subject
+
+
+def validate(
+    engine: str,
+    reference: str | None = None,
+    data: Path | None = None,
+    on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Judges an engine, or a MODEL as ONNX Runtime runs it.
+
+    Args:
+        reference: the float32 MODEL; None is the float32 graph of the variant the engine was built from.
+        data: a folder of pictures with depth: compared on them, and scored on all of them.
+    """
+    subject = find_subject(engine, reference)
+    require_polygraphy()
+    try:
+        exact = find_reference(reference or subject.source)
+    except MachineLacks:
+        raise
+    except TosaEdgeError as error:
+        if reference is not None:
+            raise
+        raise TosaEdgeError(
+            f"no float32 reference of {subject.label}: {error.what}",
+            "Name the float32 MODEL of the same variant and weights with --reference.",
+        ) from error
+    refuse_foreign(exact, subject.info, subject.label)
+    pictures = real_pictures(exact.info, data)
+    proof = prove(subject, exact, pictures, on_step)
+    if data is not None and not any(check.name == "runs" for check in proof.checks):
+        proof = _scored(proof, on_data(subject, exact, data, on_step))
+    return {
+        "passed": proof.passed,
+        "checks": [check.as_dict() for check in proof.checks],
+        "engine": str(subject.path),
+        "reference": exact.label,
+        "precision": subject.precision,
+        "backend": subject.backend,
+        "pictures": proof.pictures,
+        "data": None if data is None else str(data),
+        "departed": proof.departed.layer if proof.departed else None,
+        "reproduce": proof.command,
+        "notes": list(proof.notes),
+    }
+
+
+def _scored(proof: Proof, found: list[Check] | str) -> Proof:
+    """With the metrics, or with the reason why there are none."""
+    if isinstance(found, str):
+        return replace(proof, notes=(*proof.notes, found))
+    return replace(proof, checks=(*proof.checks, *found))
