@@ -15,14 +15,15 @@ from safetensors.numpy import save_file
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, read_checkpoint
+from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.training.elastic import LEAST_KEEP, SelectorLoss, draw_pattern
-from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached
+from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
 from tosa_edge.training.frames import Shards, augment, batch_indices
 from tosa_edge.training.loop import Pace, schedule
 from tosa_edge.training.losses import scale_and_shift_invariant
 from tosa_edge.training.parallel import Place
 from tosa_edge.training.recipe import Recipe, Stage
+from tosa_edge.training.state import compute_type
 
 STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
 RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint_every=3)
@@ -69,6 +70,33 @@ def test_training_learns(shards, checkpoint, tmp_path):
         return float(scale_and_shift_invariant(prediction, torch.from_numpy(depths)))
 
     assert loss(weights) < 0.8 * loss(checkpoint)
+
+
+def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
+    frames, strange = Shards(shards), tiny_net(seed=5)
+    for parameter in strange.parameters():
+        parameter.data.mul_(0.5)
+    save_depth_net(strange, tmp_path / "start.safetensors")
+    stage = Stage("dense", 40, elastic=False, head_rate=1e-2, encoder_rate=1e-2, warmup=2, average=0.5)
+    recipe = replace(RECIPE, stages=(stage,), teacher=str(checkpoint))
+    weights = fit(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
+    images, depths = frames.batch(list(range(4)))
+
+    def apart(path):
+        student = load_depth_net(path).to(compute_type())
+        losses = stage_losses(
+            student, images, depths, np.random.default_rng(0), stage, teacher_of(recipe, student)
+        )
+        return float(losses["taught features"].detach())
+
+    assert apart(checkpoint) < 1e-2  # its own teacher, but for the teacher's precision
+    assert apart(weights) < 0.5 * apart(tmp_path / "start.safetensors")
+
+
+def test_a_teacher_of_another_width_is_refused(checkpoint, tmp_path):
+    wide = tiny_checkpoint(tmp_path, replace(TINY, dim=64))
+    with pytest.raises(TosaEdgeError, match="64 wide and the student 32"):
+        teacher_of(replace(RECIPE, teacher=str(wide)), tiny_net())
 
 
 @pytest.mark.parametrize("stage", ["dense", "elastic"])

@@ -17,7 +17,7 @@ from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
-from tosa_edge.engine.source import find_source, load_source, model_and_variant
+from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
 from tosa_edge.engine.store import claimed, save, scratch
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import DEFAULT_MODEL
@@ -68,7 +68,7 @@ def build(
             "--max-drop is for calibration, and there is none without pictures",
             "Add --precision int8 --calib PATH, or leave --max-drop out.",
         )
-    source = find_source(spec, precision)
+    source = find_source(spec, precision, rest_is_half(choice.backend, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
     engine = _place(out, _named(source, graph, precision, choice.backend, targets, machine), choice.backend)
     if engine.exists() and engine.samefile(source):

@@ -11,7 +11,7 @@ from tosa_edge.engine.compatibility import TITLES, EngineFile, Mismatch, compare
 from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.manifest import Manifest, NewerFormat, read_manifest
 from tosa_edge.engine.names import manifest_path, parse_name
-from tosa_edge.engine.source import find_source
+from tosa_edge.engine.source import source_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def load_engine_graph(path: Path) -> LoadedGraph:
 def model_here(manifest: Manifest) -> str | None:
     """sha256 of the MODEL the engine was built from, where it is on this machine too."""
     try:
-        return hashlib.sha256(find_source(manifest.source, manifest.precision).read_bytes()).hexdigest()
+        return hashlib.sha256(source_of(manifest).read_bytes()).hexdigest()
     except (TosaEdgeError, OSError):
         return None
 

@@ -5,27 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tosa_edge.engine import PRECISIONS
+from tosa_edge.engine import ONNXRUNTIME, PRECISIONS
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import ASSETS, WEIGHTS, find_graph, load_graph
 
 if TYPE_CHECKING:
+    from tosa_edge.engine.manifest import Manifest
     from tosa_edge.info import GraphInfo
     from tosa_edge.model import LoadedGraph
 
 _HALF = ".fp16"
 
 
-def find_source(spec: str, precision: str | None = None) -> Path:
+def find_source(spec: str, precision: str | None = None, half_rest: bool = False) -> Path:
     """The `.onnx` file of that precision: `NAME.fp16.onnx` stands beside `NAME.onnx`.
 
-    INT8 starts from float32, unless the file is INT8 itself.
+    INT8 starts from float32, unless the file is INT8 itself, or what is not INT8 is to be half (`half_rest`).
     """
     path = find_graph(spec)
     if precision is None:
         return path
-    wanted = path.with_name(f"{_base(path)}{_HALF if precision == 'fp16' else ''}.onnx")
+    half = precision == "fp16" or (precision == "int8" and half_rest)
+    wanted = path.with_name(f"{_base(path)}{_HALF if half else ''}.onnx")
     return wanted if wanted.is_file() else path
+
+
+def rest_is_half(backend: str, calibrated: bool) -> bool:
+    """On a GPU half is what int8 is mixed with; on a CPU half is slower than float32."""
+    return calibrated and backend != ONNXRUNTIME
+
+
+def source_of(manifest: Manifest) -> Path:
+    """The file an engine was built from, if it is here."""
+    half = rest_is_half(manifest.backend, manifest.calibration is not None)
+    return find_source(manifest.source, manifest.precision, half)
 
 
 def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[LoadedGraph, str]:
@@ -51,10 +64,10 @@ def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[Lo
         )
     if calibrated and wanted != "int8":
         raise TosaEdgeError(f"--calib has no use at {wanted}", "Add --precision int8, or leave --calib out.")
-    if calibrated and found != "fp32":
+    if calibrated and found == "int8":
         raise TosaEdgeError(
-            f"{graph.label} is {found}, and calibration starts from float32",
-            "Give the float32 graph with --calib, or leave --calib out.",
+            f"{graph.label} is int8 already, and calibration starts from float32 or float16",
+            "Give the graph it was made from with --calib, or leave --calib out.",
         )
     if wanted not in (found, "int8"):
         raise TosaEdgeError(

@@ -27,7 +27,7 @@ from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shrink import shrink
-from tosa_edge.training.state import Masters
+from tosa_edge.training.state import Masters, compute_type
 
 # A selective run learns from the labels, and from what the dense run made of the same pictures.
 SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 1.0, 1.0, 1.0
@@ -70,6 +70,21 @@ def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
     return net
 
 
+def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
+    """The recipe's teacher, a bundled model or a file, ready to be asked."""
+    if recipe.teacher is None:
+        return None
+    from tosa_edge.cli.export import find_checkpoint
+
+    teacher = load_depth_net(find_checkpoint(recipe.teacher), (recipe.height, recipe.width))
+    if (teacher.config.dim, teacher.config.head_dim) != (student.config.dim, student.config.head_dim):
+        raise TosaEdgeError(
+            f"the teacher {recipe.teacher} is {teacher.config.dim} wide and the student {student.config.dim}",
+            "Choose a teacher of the student's width: features are compared number by number.",
+        )
+    return teacher.to(parallel.device(), compute_type()).eval().requires_grad_(False)
+
+
 def reading(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
     """The same weights, whose head reads other layers: what it read there is much like what is next door."""
     other = DepthNet(replace(net.config, head_layers=head_layers))
@@ -106,7 +121,12 @@ def learning_rates(net: DepthNet, stage: Stage) -> dict[str, float]:
 
 
 def stage_losses(
-    net: DepthNet, images: np.ndarray, depths: np.ndarray, rng: Generator, stage: Stage
+    net: DepthNet,
+    images: np.ndarray,
+    depths: np.ndarray,
+    rng: Generator,
+    stage: Stage,
+    teacher: DepthNet | None = None,
 ) -> dict[str, Tensor]:
     """The losses of one batch: uint8 [B, H, W, 3] and metres [B, H, W]."""
     at = parallel.device()
@@ -115,6 +135,12 @@ def stage_losses(
         features, _ = net.encoder(image, Pattern())
     predicted = net.head(features, image)
     terms = {"dense": depth_loss(predicted, depth), "selectors": selectors.loss()}
+    if teacher is not None:
+        with torch.no_grad():
+            taught, _ = teacher.encoder(image, Pattern())
+            shown = teacher.head(taught, image)
+        terms["taught features"] = FEATURE_WEIGHT * feature_distance(features, taught)
+        terms["taught depth"] = MATCH_WEIGHT * depth_distance(predicted, shown)
     if stage.elastic:
         some, _ = net.encoder(image, draw_pattern(net.config.layers, rng))
         guess = net.head(some, image)
@@ -147,12 +173,13 @@ def _fit_stage(
     on_step: Callable[[int, dict[str, float]], None],
 ) -> Path:
     stage, place = recipe.stages[number], parallel.join()
+    teacher = teacher_of(recipe, net)
     masters = Masters(net, learning_rates(net, stage), stage.weight_decay, stage.average)
 
     def losses_of(step: int) -> dict[str, Tensor]:
         images, depths = draw_batch(frames, recipe, number, step, place)
         rng = np.random.default_rng((recipe.seed, 2, number, step))
-        return stage_losses(net, images, depths, rng, stage)
+        return stage_losses(net, images, depths, rng, stage, teacher)
 
     pace = Pace(stage.steps, stage.warmup, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, on_step)

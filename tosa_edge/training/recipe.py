@@ -52,12 +52,15 @@ class Recipe:
     """One released model.
 
     `start` is the model or encoder that training begins from when there is nothing to go on with.
+    `teacher` is a larger model of the same width, whose features and depth a student learns beside the labels:
+    a model that was just cut down would otherwise stay long on the plateau where all depth is one.
     """
 
     name: str
     start: str
     stages: tuple[Stage, ...]
     shrink: Shrink | None = None
+    teacher: str | None = None
     head_layers: tuple[int, ...] | None = None  # other than those that `start` has
     height: int = 252
     width: int = 336
