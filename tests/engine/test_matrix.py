@@ -151,7 +151,7 @@ def check_int8(quantised: list[onnx.ModelProto], spec: str, built) -> None:
         assert sum(v for k, v in counted.items() if ".quantize." in k) == expected
         assert sum(v for k, v in counted.items() if ".dequantize." in k) == 2 * expected
         assert sum(v for k, v in settings.items() if k.endswith(".int8") and "quantize" not in k) == expected
-        # The rest is half: attention's products and the depth head, which float32 would run at half the speed.
+        # The rest is half: attention's products and the depth head.
         found = describe_engine(built.engine)[0]["layers"]["precisions"]
         assert found["int8"] == expected
         assert found["fp16"] > found.get("fp32", 0)

@@ -72,7 +72,7 @@ def error(depth, exact):
 def test_exported_graphs_on_real_pictures(pictures, name, group):
     checkpoint = ASSETS / name / WEIGHTS
     layers = load_depth_net(checkpoint).config.layers
-    pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=1.0)
+    pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=2.0)
     exact, kept = torch_runs(checkpoint, pattern, pictures, dtype=torch.float64)
     spread = float(exact.std())
 

@@ -51,6 +51,7 @@ def _model(result: dict[str, Any]) -> list[tuple[str, str]]:
             ("selections after", ", ".join(map(str, info["selections"]))),
             ("kept", f"{info['kept']} of {info['tokens']} patches; selector {info['selector']}"),
             ("query stride, group", f"{info['query_stride']}, {info['group']}"),
+            ("spread", f"{info['spread']:g}"),
         ]
     else:
         lines.append(("selective layers", "none: dense"))

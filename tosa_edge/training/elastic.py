@@ -14,7 +14,7 @@ from tosa_edge.training.losses import attention_divergence
 STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 LEAST_KEEP = 0.3
-SPREAD = 1.0
+SPREAD = 2.0
 
 
 def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:

@@ -62,6 +62,7 @@ def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
         if recipe.head_layers:
             net = reading(net, recipe.head_layers)
         if recipe.shrink is None or net.config.name == recipe.name:
+            net.config = replace(net.config, name=recipe.name)
             return net
         return shrink(net, recipe.shrink, recipe.name)
     torch.manual_seed(recipe.seed)

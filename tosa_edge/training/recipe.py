@@ -52,7 +52,7 @@ class Recipe:
     """One released model.
 
     `start` is the model or encoder that training begins from when there is nothing to go on with.
-    `teacher` is a larger model of the same width, whose features and depth a student learns beside the labels:
+    `teacher` is a larger model of the same width, whose features and depth a student learns beside labels:
     a model that was just cut down would otherwise stay long on the plateau where all depth is one.
     """
 
