@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz bench lint clean
+.PHONY: demo test test-slow fuzz bench kernels gpu-check lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -26,6 +26,14 @@ lint: $(VENV)/dev.done
 
 bench: $(VENV)/core.done
 	$(BIN)/tosa-edge bench
+
+# The kernels for all eight GPU architectures, into build/tosa.kernels; needs no GPU. SM="87 90": only those.
+kernels: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM))
+
+# On a machine with an NVIDIA GPU and PyTorch for CUDA: the kernels' correctness and speed.
+gpu-check: $(VENV)/dev.done
+	$(BIN)/python -m tests.plugins.gpu_check --json
 
 $(VENV)/core.done: setup.py
 	$(PYTHON) -m venv $(VENV)

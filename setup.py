@@ -28,8 +28,11 @@ TRAIN = [
 ]
 TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
 RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.53"]
+# Not pinned: PyTorch for CUDA brings its own. From 3.9 on its interpreter works with NumPy 2.4.
+PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
 DEV = [
     *TRAIN,
+    *PLUGINS,
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
     "polygraphy>=0.53",
     "pytest>=8",
@@ -67,6 +70,7 @@ setup(
         "train": TRAIN,
         "tensorrt": TENSORRT,
         "rtx": RTX,
+        "plugins": PLUGINS,
         "pycuda": ["pycuda"],
         "viewer": ["rerun-sdk"],
         "dev": DEV,

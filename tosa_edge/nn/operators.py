@@ -1,4 +1,4 @@
-"""The seam between PyTorch and everything else: one function, exported as one ONNX node, run by one kernel."""
+"""The seam between PyTorch and everything else: a function that is one ONNX node, and one kernel."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""Kernels compiled for GPUs that are not here: within each one's means, and the same bytes twice."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.plugins import aot, launch
+
+pytest.importorskip("triton")
+
+
+def build(path, *arguments):
+    """In a process of its own: this one may have kernels that only Triton's interpreter can run."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "tosa_edge.plugins.aot", "-o", str(path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_a_small_build_is_whole_within_budget_and_reproducible(tmp_path):
+    """The rows' kernels, which compile in a second; `make kernels` and the slow test see to the others."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        done = build(path, "--sm", "87", "--only", "TokenGather", "--quick")
+        assert done.returncode == 0, done.stderr
+        assert "registers" in done.stdout
+    assert first.read_bytes() == second.read_bytes()
+    index, cubins = aot.read(first.read_bytes())
+    assert not aot.over_budget(index)
+    assert str(tmp_path).encode() not in cubins
+    assert os.getcwd().encode() not in cubins
+    for entry in index["kernels"]:
+        cubin = cubins[entry["offset"] : entry["offset"] + entry["bytes"]]
+        assert cubin[:4] == b"\x7fELF"
+        assert hashlib.sha256(cubin).hexdigest() == entry["sha256"]
+        assert entry["function"].encode() in cubin
+        names = [name for name, _ in entry["parameters"]]
+        assert names[:2] == ["x", "index"]
+        assert names[-2:] == ["global_scratch", "profile_scratch"]
+        assert entry["grid"] == [["kept", 1], ["batch", 1]]
+
+
+@pytest.mark.slow
+def test_every_kernel_of_every_architecture_is_within_budget(tmp_path):
+    done = build(tmp_path / "all")
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_list_holds_what_the_bundled_models_need():
+    kernels = aot.wanted((87,))
+    have = {(k.operator, k.precision, k.shape) for k in kernels}
+    assert len({(k.operator, k.precision, k.shape, k.step) for k in kernels}) == len(kernels)
+    for precision in ("fp16", "fp32"):
+        for hidden in (0, 12):
+            shape = (("heads", 6), ("head_dim", 64), ("hidden", hidden))
+            assert ("TokenImportance", precision, shape) in have
+        assert ("SelectiveAttention", precision, (("head_dim", 64),)) in have
+        assert ("TokenGather", precision, (("width", 384),)) in have
+        assert ("TokenScatter", precision, (("width", 384), ("in_place", 0))) in have
+
+
+@pytest.mark.parametrize("damage", [b"", b"TOSAKRN1", b"TOSAKRN1" + (9).to_bytes(8, "little") + b"{}"])
+def test_a_damaged_file_is_said_to_be_one(damage):
+    with pytest.raises(TosaEdgeError, match="make kernels"):
+        aot.read(damage)
+
+
+def test_an_architecture_nobody_asked_for_is_one_line_and_a_remedy(tmp_path):
+    done = build(tmp_path / "none", "--sm", "75")
+    assert done.returncode == 2
+    assert "no kernels are made for sm_75" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_spill_is_over_budget():
+    entry = {
+        "operator": "O",
+        "function": "f",
+        "precision": "fp16",
+        "sm": 86,
+        "spilled": 0,
+        "shared": 99 * 1024,
+    }
+    assert not aot.over_budget({"kernels": [entry]})
+    assert aot.over_budget({"kernels": [entry | {"spilled": 8}]})
+    assert aot.over_budget({"kernels": [entry | {"shared": 99 * 1024 + 1}]})
+
+
+def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):
+    import triton
+
+    def refuse(*_, **__):
+        raise RuntimeError("ptxas fatal: Value 'sm_110a' is not defined for option 'gpu-name'")
+
+    monkeypatch.setattr(triton, "compile", refuse)
+    kernel = aot.Kernel("TokenGather", "fp16", (("width", 384),), 0, launch.gather(384)[0], 110)
+    with pytest.raises(TosaEdgeError, match="TRITON_PTXAS_BLACKWELL_PATH") as told:
+        aot.compile_one(kernel)
+    assert "sm_110" in told.value.what
