@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -30,7 +28,6 @@ TargetOption = Annotated[
 OutOption = Annotated[
     Optional[Path], typer.Option("-o", "--out", help="A file, or a folder. Default: the folder engines.")
 ]
-_UNITS = {"building": "%", "validating": "runs", "finding the layer": "runs", "evaluating": "frames"}
 MaxDropOption = Annotated[
     Optional[float],
     typer.Option("--max-drop", help="int8: keep in float what costs most, to lose at most this of delta1."),
@@ -57,12 +54,13 @@ def main(
 
     An engine that fails validation stays where it is, and its manifest says so; the exit code is 1.
     """
+    from tosa_edge.cli.progress import bars
     from tosa_edge.engine.build import Watch, build
     from tosa_edge.engine.manifest import FAILED
     from tosa_edge.errors import CheckFailed
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
-    with shown(f"building {model}") as step:
+    with bars(f"building {model}") as step:
         watch = Watch(lambda: console.print("another build of this engine runs: waiting for it"), step)
         built = build(
             model,
@@ -81,24 +79,6 @@ def main(
     emit(result, as_json)
     if built.validation == FAILED and not no_validate:
         raise typer.Exit(CheckFailed.exit_code)
-
-
-@contextmanager
-def shown(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A spinner until the first step is told; then one bar after another, one for each kind of step."""
-    from tosa_edge.cli.progress import progress
-
-    with ExitStack() as stack:
-        stack.enter_context(console.status(what))
-        bars: dict[str, Callable[[int], None]] = {}
-
-        def step(kind: str, done: int, total: int) -> None:
-            if kind not in bars:
-                stack.close()
-                bars[kind] = stack.enter_context(progress(kind, total, _UNITS.get(kind, "steps")))
-            bars[kind](done - 1)
-
-        yield step
 
 
 def parse_target(text: str) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -11,18 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
-from tosa_edge.cli.progress import progress
+from tosa_edge.cli.progress import bars
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     from tosa_edge.calibration import Calibrated
-
-_UNITS = {
-    "reading pictures": "files",
-    "measuring ranges": "pictures",
-    "trying groups": "groups",
-    "comparing with float32": "runs",
-}
 
 
 def main(
@@ -73,27 +64,12 @@ def main(
     beside = out.with_suffix(".table.json")
     # Both places are claimed before the work, and filled after it.
     with written(out) as model_path, written(beside) as table_path:
-        with _bars() as on_step:
+        with bars() as on_step:
             done = calibrate(graph, data, settings, on_step)
         model_path.write_bytes(done.model.SerializeToString())
         table_path.write_text(done.table.to_json())
     _say(done, out, settings.max_drop)
     emit(_result(done, out, beside, activations), as_json)
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar after another: a step that is called otherwise than the last one begins the next."""
-    with ExitStack() as stack:
-        shown: dict[str, Callable[[int], None]] = {}
-
-        def step(what: str, done: int, total: int) -> None:
-            if what not in shown:
-                stack.close()
-                shown[what] = stack.enter_context(progress(what, total, _UNITS.get(what, "steps")))
-            shown[what](done - 1)
-
-        yield step
 
 
 def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[str, Any]:

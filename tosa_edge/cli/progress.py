@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 
 from tosa_edge.cli.common import console
+
+# What the steps of each kind are counted in; others are steps.
+UNITS = {
+    "reading pictures": "files",
+    "measuring ranges": "pictures",
+    "trying groups": "groups",
+    "comparing with float32": "runs",
+    "building": "%",
+    "validating": "runs",
+    "finding the layer": "runs",
+    "evaluating": "frames",
+}
 
 
 class _Rate(TextColumn):
@@ -44,3 +56,20 @@ def progress(what: str, total: int | None, unit: str = "frames") -> Iterator[Cal
         yield step
     finally:
         bars.stop()
+
+
+@contextmanager
+def bars(waiting: str | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar after another, one for each kind of step; with words, a spinner until the first is told."""
+    with ExitStack() as stack:
+        if waiting is not None:
+            stack.enter_context(console.status(waiting))
+        begun: dict[str, Callable[[int], None]] = {}
+
+        def step(kind: str, done: int, total: int) -> None:
+            if kind not in begun:
+                stack.close()
+                begun[kind] = stack.enter_context(progress(kind, total, UNITS.get(kind, "steps")))
+            begun[kind](done - 1)
+
+        yield step

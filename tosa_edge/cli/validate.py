@@ -34,11 +34,11 @@ def main(
     Exit 1 when a check fails: then it names the first layer that departs, and a Polygraphy command that
     shows it.
     """
-    from tosa_edge.cli.build import shown
+    from tosa_edge.cli.progress import bars
     from tosa_edge.errors import CheckFailed
     from tosa_edge.validate.verb import validate
 
-    with shown(f"loading {engine}") as on_step:
+    with bars(f"loading {engine}") as on_step:
         result = validate(engine, reference, data, on_step)
     _say(result)
     emit(result, as_json)

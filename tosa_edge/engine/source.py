@@ -35,10 +35,10 @@ def rest_is_half(backend: str, calibrated: bool) -> bool:
     return calibrated and backend != ONNXRUNTIME
 
 
-def source_of(manifest: Manifest) -> Path:
-    """The file an engine was built from, if it is here."""
+def source_of(manifest: Manifest, spec: str | None = None) -> Path:
+    """The file an engine was built from, if it is here; `spec` where the model is elsewhere now."""
     half = rest_is_half(manifest.backend, manifest.calibration is not None)
-    return find_source(manifest.source, manifest.precision, half)
+    return find_source(spec or manifest.source, manifest.precision, half)
 
 
 def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[LoadedGraph, str]:

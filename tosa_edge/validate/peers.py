@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.engine.source import find_source, precision_of, rest_is_half
+from tosa_edge.engine.source import find_source, precision_of, source_of
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import LoadedGraph, load_graph
 
@@ -71,8 +71,7 @@ def graph_of(manifest: Manifest, reference: str | None = None) -> LoadedGraph | 
     """
     for spec in filter(None, (manifest.source, reference)):
         try:
-            half = rest_is_half(manifest.backend, manifest.calibration is not None)
-            path = find_source(spec, manifest.precision, half)
+            path = source_of(manifest, spec)
             if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.model_sha256:
                 continue
             graph = load_graph(str(path))
