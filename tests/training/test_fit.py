@@ -16,7 +16,7 @@ from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
-from tosa_edge.training.elastic import LEAST_KEEP, SelectorLoss, draw_pattern
+from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
 from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
 from tosa_edge.training.frames import Shards, augment, batch_indices
 from tosa_edge.training.loop import Pace, schedule
@@ -166,7 +166,7 @@ def test_patterns_cover_what_is_shipped():
     selective = [p for p in drawn if p.layers]
     assert {p.selections() for p in selective} == {(0, 2, 4, 6, 8, 10), (0, 4, 8)}
     assert {p.query_stride for p in selective} == {1, 8, 32}
-    assert min(p.keep for p in selective) >= LEAST_KEEP
+    assert min(p.keep for p in selective) >= min(KEEPS)
     assert max(p.keep for p in selective) > 0.9
 
 

@@ -26,7 +26,7 @@ from tosa_edge.training.frames import augment, batch_indices
 from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
-from tosa_edge.training.shrink import shrink
+from tosa_edge.training.shrink import PICTURES, shrink
 from tosa_edge.training.state import Masters, compute_type
 
 # A selective run learns from the labels, and from what the dense run made of the same pictures.
@@ -47,14 +47,14 @@ def fit(
             f"{processes} processes cannot share a batch of {min(recipe.batch, len(frames))}",
             "Start fewer processes, or raise the recipe's batch.",
         )
-    net, done = starting_net(checkpoint, recipe), 0
+    net, done = starting_net(checkpoint, recipe, frames), 0
     for number, stage in enumerate(recipe.stages):
         weights = _fit_stage(net, frames, out / stage.name, recipe, number, _shifted(on_step, done))
         net, done = load_depth_net(weights), done + stage.steps
     return weights
 
 
-def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
+def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     """A model to train: one of ours, as it is or cut down, or an official encoder under a new head."""
     tensors, config = read_checkpoint(checkpoint)
     if config is not None:
@@ -64,7 +64,9 @@ def starting_net(checkpoint: Path, recipe: Recipe) -> DepthNet:
         if recipe.shrink is None or net.config.name == recipe.name:
             net.config = replace(net.config, name=recipe.name)
             return net
-        return shrink(net, recipe.shrink, recipe.name)
+        some = batch_indices(len(frames), min(PICTURES, len(frames)), recipe.seed, 0)
+        images, _ = frames.batch(some)
+        return shrink(net, recipe.shrink, recipe.name, torch.from_numpy(images))
     torch.manual_seed(recipe.seed)
     net = DepthNet(encoder_config(tensors, recipe.height, recipe.width, recipe.name))
     load_encoder(net, tensors)

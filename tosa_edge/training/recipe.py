@@ -41,9 +41,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Shrink:
-    """The student's shape: which layers of the larger model it begins as, and how wide their MLPs stay."""
+    """The student's shape: each of its layers begins as one of the larger model and imitates what that has
+    after another; `hidden` is how wide the MLPs stay."""
 
     layers: tuple[int, ...]
+    imitates: tuple[int, ...]
     hidden: int
 
 
@@ -99,7 +101,7 @@ def parse_recipe(raw: dict[str, Any]) -> Recipe:
         raw["head_layers"] = tuple(raw["head_layers"])
     shrink = raw.pop("shrink", None)
     if shrink is not None:
-        shrink = _filled(Shrink, {**shrink, "layers": tuple(shrink.get("layers", ()))})
+        shrink = _filled(Shrink, {n: tuple(v) if isinstance(v, list) else v for n, v in shrink.items()})
     return _filled(Recipe, {**raw, "stages": stages, "shrink": shrink})
 
 
