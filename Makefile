@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz bench kernels gpu-check lint clean
+.PHONY: demo test test-slow fuzz bench kernels plugin gpu-check lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -30,6 +30,16 @@ bench: $(VENV)/core.done
 # The kernels for all eight GPU architectures, into build/tosa.kernels; needs no GPU. SM="87 90": only those.
 kernels: $(VENV)/dev.done
 	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM))
+
+# The TensorRT plugin, into build/plugin/, of the kernels in build/tosa.kernels: made if there are none, or for SM=...
+# See docs/plugin.md.
+# TENSORRT_INCLUDE_DIR=... where the headers are, if not in the system; the CUDA ones are Triton's unless CUDA_INCLUDE_DIR=...
+plugin: $(VENV)/dev.done
+	$(if $(SM),,test -f build/tosa.kernels ||) $(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM))
+	$(BIN)/python -m tosa_edge.plugins.embed build/tosa.kernels -o build/plugin
+	cmake -S plugins/tensorrt -B build/plugin $(if $(TENSORRT_INCLUDE_DIR),-DTENSORRT_INCLUDE_DIR=$(TENSORRT_INCLUDE_DIR)) \
+		-DCUDA_INCLUDE_DIR=$(or $(CUDA_INCLUDE_DIR),$$($(BIN)/python -c "import triton.backends.nvidia as n; print(n.__path__[0])")/include)
+	cmake --build build/plugin
 
 # On a machine with an NVIDIA GPU and PyTorch for CUDA: the kernels' correctness and speed.
 gpu-check: $(VENV)/dev.done

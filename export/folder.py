@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import tosa_edge
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.export.metadata import info_of
 from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
-from tosa_edge.export.trace import info_of, trace
+from tosa_edge.export.trace import trace
 from tosa_edge.info import GraphInfo
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.depth import DepthNet

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 import tosa_edge
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.export.metadata import set_info
+from tosa_edge.info import GraphInfo
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.plugins import DOMAIN, OPERATORS, OPSET, TOKEN_IMPORTANCE_PREVIOUS
 
@@ -86,15 +87,6 @@ def add_functions(model: onnx.ModelProto) -> None:
     for operator in (*OPERATORS, TOKEN_IMPORTANCE_PREVIOUS):
         if arity.get(operator.name) == len(operator.inputs):
             model.functions.append(operator.function)
-
-
-def info_of(model: onnx.ModelProto) -> GraphInfo:
-    return GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
-
-
-def set_info(model: onnx.ModelProto, info: GraphInfo) -> None:
-    del model.metadata_props[:]
-    model.metadata_props.add(key=KEY, value=info.to_json())
 
 
 def _torch_to_onnx(

@@ -5,13 +5,14 @@ nothing here fits (another precision, a wider model) stays with the host's own o
 
 Blocks were chosen for registers: nothing may spill on any architecture (`make kernels` checks, and prints the
 table). The importance kernels hold a tile of all heads at once, twice; hence eight warps, and sixteen rows
-walked at a time.
+walked at a time. Where a compiler would still rather spill a register or two than have fewer blocks on a
+multiprocessor, the ahead-of-time build takes the same work in smaller blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -32,6 +33,7 @@ class Launch:
         warps, stages: how many warps a program has; how many loop turns ahead it loads.
         contract: may a product and a sum be one instruction, rounded once? Not where PyTorch rounds twice
             and the numbers could be the same to the bit.
+        otherwise: what is compiled ahead of time instead, where the compiler spills registers of this one.
     """
 
     folder: str
@@ -41,6 +43,7 @@ class Launch:
     warps: int
     stages: int = 1
     contract: bool = True
+    otherwise: Launch | None = None
 
     def function(self) -> Any:
         return getattr(import_module(f"tosa_edge.plugins.{self.folder}.kernel"), self.kernel)
@@ -59,15 +62,22 @@ class Launch:
 
 def importance(half: bool, heads: int, head_dim: int, hidden: int) -> list[Launch]:
     shape = {"HEADS": heads, "HEAD_DIM": head_dim, "HIDDEN": hidden, "PARTS": PARTS}
-    walked, held = 16, 64 if half else 32
-    stages = 2 if half else 1
+    held, stages = (64, 2) if half else (32, 1)
+    preferred = _importance(shape, held, 8, stages)
+    # As much for each thread, in twice as many blocks.
+    smaller = _importance(shape, held // 2, 4, stages)
+    return [replace(one, otherwise=other) for one, other in zip(preferred, smaller, strict=True)]
+
+
+def _importance(shape: dict[str, int], held: int, warps: int, stages: int) -> list[Launch]:
+    walked = 16
     statistics = {**shape, "BLOCK_Q": held, "BLOCK_K": walked}
     columns = {**shape, "BLOCK_Q": walked, "BLOCK_K": held}
     over_rows = (("queries", held), ("parts", 1), ("batch", 1))
     over_columns = (("tokens", held), ("batch", 1))
     return [
-        Launch("token_importance", "statistics_kernel", statistics, over_rows, 8, stages),
-        Launch("token_importance", "columns_kernel", columns, over_columns, 8, stages),
+        Launch("token_importance", "statistics_kernel", statistics, over_rows, warps, stages),
+        Launch("token_importance", "columns_kernel", columns, over_columns, warps, stages),
     ]
 
 
@@ -122,9 +132,8 @@ def run(
 ) -> None:
     """Launches an operator's kernels on tensors (or anything like them) that `plan` has said yes to."""
     first = next(iter(inputs.values()))
-    planned = plan(
-        operator, {n: tuple(t.shape) for n, t in inputs.items()}, first.element_size() == 2, attributes
-    )
+    shapes, half = {n: tuple(t.shape) for n, t in inputs.items()}, first.element_size() == 2
+    planned = plan(operator, shapes, half, attributes)
     assert planned is not None, "no kernel for these shapes"
     launches, sizes = planned
     arguments = {**inputs, **outputs, **attributes, **sizes}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ PLUGIN_NAMESPACE = "tosa_edge"
 PLUGIN_VERSION = "1"
 
 Shape = tuple[int, ...]
+Sizes = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Operator:
         shapes: the shape rule, from the input shapes to the output shapes.
         float32_outputs: outputs that are float32 whatever the inputs are; the others follow the first input.
         body: the operator in standard operators, in ONNX's text syntax, for hosts that know no `tosa`.
+        axes: what the axes of each input count, a name to an axis or a product with one name that is new:
+            "batch tokens 3*num_heads*head_dim". The same name is the same size everywhere.
+        sizes: what else the kernels ask for, out of those sizes and the whole-number attributes.
+        scratch: float32 memory that one launch leaves something in for the next: its name, and its shape.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Operator:
     shapes: Callable[..., tuple[Shape, ...]]
     body: str
     float32_outputs: tuple[str, ...] = ()
+    axes: Mapping[str, str] = field(default_factory=dict)
+    sizes: Callable[[Sizes], dict[str, int]] = lambda known: {}
+    scratch: Callable[[Sizes], dict[str, Shape]] = lambda known: {}
 
     @cached_property
     def function(self) -> onnx.FunctionProto:

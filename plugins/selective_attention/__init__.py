@@ -18,6 +18,8 @@ SELECTIVE_ATTENTION = Operator(
     outputs=("out",),
     attributes={"num_heads": int, "scale": float},
     shapes=_shapes,
+    axes={"qkv": "batch kept 3*num_heads*head_dim"},
+    sizes=lambda known: {"heads": known["num_heads"]},
     body="""
     q, k, v = Split <axis = 2, num_outputs = 3> (qkv)
     first = Constant <value_ints = [0]> ()

@@ -22,6 +22,7 @@ TOKEN_GATHER = Operator(
     outputs=("rows", "normed"),
     attributes={"epsilon": float},
     shapes=_shapes,
+    axes={"x": "batch tokens width", "index": "batch kept", "weight": "width", "bias": "width"},
     body="""
     last = Constant <value_ints = [-1]> ()
     index64 = Cast <to = 7> (index)

@@ -9,7 +9,8 @@ The form without W1, b1, W2 is the training-free selector: the standard layer's 
 Everything from Q K^T on is float32, whatever the model's precision: a rounding here flips whole tokens.
 """
 
-from tosa_edge.plugins.operator import Operator, Shape
+from tosa_edge.plugins.launch import PARTS
+from tosa_edge.plugins.operator import Operator, Shape, Sizes
 
 MAP = """
     q, k, v = Split <axis = 2, num_outputs = 3> (qkv)
@@ -59,7 +60,17 @@ def _shapes(qkv: Shape, *_weights: Shape) -> tuple[Shape, ...]:
     return (qkv[:2],)
 
 
+def _sizes(known: Sizes) -> dict[str, int]:
+    queries = -(-known["tokens"] // known["query_stride"])
+    return {"heads": known["num_heads"], "stride": known["query_stride"], "queries": queries, "parts": PARTS}
+
+
+def _scratch(known: Sizes) -> dict[str, Shape]:
+    return {"statistics": (known["batch"], known["heads"], 2, PARTS, known["queries"])}
+
+
 ATTRIBUTES = {"num_heads": int, "query_stride": int, "scale": float}
+AXES = {"qkv": "batch tokens 3*num_heads*head_dim"}
 
 TOKEN_IMPORTANCE = Operator(
     name="TokenImportance",
@@ -67,6 +78,9 @@ TOKEN_IMPORTANCE = Operator(
     outputs=("importance",),
     attributes=ATTRIBUTES,
     shapes=_shapes,
+    axes={**AXES, "w1": "hidden num_heads", "b1": "hidden", "w2": "num_heads hidden"},
+    sizes=_sizes,
+    scratch=_scratch,
     float32_outputs=("importance",),
     body=MAP + MIX + SUM.format(map="predicted"),
 )
@@ -76,6 +90,9 @@ TOKEN_IMPORTANCE_PREVIOUS = Operator(
     outputs=("importance",),
     attributes=ATTRIBUTES,
     shapes=_shapes,
+    axes=AXES,
+    sizes=_sizes,
+    scratch=_scratch,
     float32_outputs=("importance",),
     body=MAP + SUM.format(map="scores"),
 )

@@ -19,6 +19,13 @@ TOKEN_SCATTER = Operator(
     outputs=("out",),
     attributes={},
     shapes=_shapes,
+    axes={
+        "x": "batch tokens width",
+        "index": "batch kept",
+        "rows": "batch kept width",
+        "update": "batch kept width",
+        "gamma": "width",
+    },
     # ScatterND moves whole rows; ScatterElements would move one number at a time. It knows no batches, so
     # each place is written out as (picture, token).
     body="""

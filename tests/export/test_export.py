@@ -14,7 +14,7 @@ from onnx import TensorProto
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
-from tosa_edge.export.plugin_form import plugin_nodes
+from tosa_edge.export.plugin_form import plugin_nodes, to_quick_form
 from tosa_edge.info import KEY, GraphInfo
 from tosa_edge.model import load_graph
 from tosa_edge.nn.tosa import Pattern
@@ -129,7 +129,8 @@ def test_the_plugin_form_leaves_tensorrt_no_choice(checkpoint):
     portable = export_graph(checkpoint, pattern)
     plugin = export_graph(checkpoint, pattern, form="plugin")
     nodes = [n for n in plugin.graph.node if n.domain == DOMAIN]
-    assert len(nodes) == plugin_nodes(plugin) == plugin_nodes(portable) == 4 * 2
+    assert len(nodes) == plugin_nodes(plugin) == 4 * 2
+    assert plugin_nodes(portable) == 0
     assert len(plugin.functions) == 0
     for node in nodes:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -137,6 +138,18 @@ def test_the_plugin_form_leaves_tensorrt_no_choice(checkpoint):
         assert attributes["plugin_namespace"] == PLUGIN_NAMESPACE.encode()
     info = GraphInfo.from_json({p.key: p.value for p in plugin.metadata_props}[KEY])
     assert info == replace(GraphInfo.from_json(portable.metadata_props[0].value), form="plugin")
+
+
+def test_the_quick_form_leaves_importance_to_tensorrt(checkpoint):
+    portable = export_graph(checkpoint, tiny_pattern(1))
+    made = to_quick_form(portable)
+    assert [f.name for f in made.functions] == ["TokenImportance"]
+    assert made.functions[0] == next(f for f in portable.functions if f.name == "TokenImportance")
+    assert plugin_nodes(made) == 3 * 2
+    for node in made.graph.node:
+        if node.domain == DOMAIN:
+            names = {a.name for a in node.attribute}
+            assert ({"plugin_namespace", "aot"} <= names) == (node.op_type != "TokenImportance")
 
 
 def test_half_precision_is_the_torch_model_in_half(checkpoint):

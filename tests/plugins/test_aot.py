@@ -4,11 +4,12 @@ import hashlib
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.plugins import aot, launch
+from tosa_edge.plugins import budget, compiler, kernel_file, kernel_list, launch
 
 pytest.importorskip("triton")
 
@@ -28,12 +29,12 @@ def test_a_small_build_is_whole_within_budget_and_reproducible(tmp_path):
         assert done.returncode == 0, done.stderr
         assert "registers" in done.stdout
     assert first.read_bytes() == second.read_bytes()
-    index, cubins = aot.read(first.read_bytes())
-    assert not aot.over_budget(index)
+    index, cubins = kernel_file.read(first.read_bytes())
+    assert not budget.over_budget(index)
     assert str(tmp_path).encode() not in cubins
     assert os.getcwd().encode() not in cubins
     for entry in index["kernels"]:
-        cubin = cubins[entry["offset"] : entry["offset"] + entry["bytes"]]
+        cubin = kernel_file.cubin_of(entry, cubins)
         assert cubin[:4] == b"\x7fELF"
         assert hashlib.sha256(cubin).hexdigest() == entry["sha256"]
         assert entry["function"].encode() in cubin
@@ -51,7 +52,7 @@ def test_every_kernel_of_every_architecture_is_within_budget(tmp_path):
 
 
 def test_the_list_holds_what_the_bundled_models_need():
-    kernels = aot.wanted((87,))
+    kernels = kernel_list.wanted((87,))
     have = {(k.operator, k.precision, k.shape) for k in kernels}
     assert len({(k.operator, k.precision, k.shape, k.step) for k in kernels}) == len(kernels)
     for precision in ("fp16", "fp32"):
@@ -66,7 +67,7 @@ def test_the_list_holds_what_the_bundled_models_need():
 @pytest.mark.parametrize("damage", [b"", b"TOSAKRN1", b"TOSAKRN1" + (9).to_bytes(8, "little") + b"{}"])
 def test_a_damaged_file_is_said_to_be_one(damage):
     with pytest.raises(TosaEdgeError, match="make kernels"):
-        aot.read(damage)
+        kernel_file.read(damage)
 
 
 def test_an_architecture_nobody_asked_for_is_one_line_and_a_remedy(tmp_path):
@@ -85,9 +86,9 @@ def test_a_spill_is_over_budget():
         "spilled": 0,
         "shared": 99 * 1024,
     }
-    assert not aot.over_budget({"kernels": [entry]})
-    assert aot.over_budget({"kernels": [entry | {"spilled": 8}]})
-    assert aot.over_budget({"kernels": [entry | {"shared": 99 * 1024 + 1}]})
+    assert not budget.over_budget({"kernels": [entry]})
+    assert budget.over_budget({"kernels": [entry | {"spilled": 8}]})
+    assert budget.over_budget({"kernels": [entry | {"shared": 99 * 1024 + 1}]})
 
 
 def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):
@@ -97,7 +98,20 @@ def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):
         raise RuntimeError("ptxas fatal: Value 'sm_110a' is not defined for option 'gpu-name'")
 
     monkeypatch.setattr(triton, "compile", refuse)
-    kernel = aot.Kernel("TokenGather", "fp16", (("width", 384),), 0, launch.gather(384)[0], 110)
+    kernel = kernel_list.Kernel("TokenGather", "fp16", (("width", 384),), 0, launch.gather(384)[0], 110)
     with pytest.raises(TosaEdgeError, match="TRITON_PTXAS_BLACKWELL_PATH") as told:
-        aot.compile_one(kernel)
+        compiler.compile_one(kernel)
     assert "sm_110" in told.value.what
+
+
+def test_smaller_blocks_where_the_compiler_would_spill(monkeypatch):
+    """With a stand-in for the compiler, whose mind changes with its version."""
+    done = SimpleNamespace(asm={"cubin": b"c"}, metadata=SimpleNamespace(name="f", shared=0))
+    monkeypatch.setattr(compiler, "translate", lambda kernel: done)
+    for spilled, warps, rows in ((), 8, 64), ((8,), 4, 32), ((8, 8), 4, 32):
+        bytes_spilled = iter([*spilled, 0])
+        monkeypatch.setattr(compiler, "resources", lambda cubin, b=bytes_spilled: {"spilled": next(b)})
+        one = launch.importance(half=True, heads=6, head_dim=64, hidden=12)[0]
+        _, entry = compiler.compile_one(kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100))
+        assert (entry["threads"], entry["grid"][0]) == (32 * warps, ["queries", rows])
+        assert entry["spilled"] == (spilled[1] if len(spilled) > 1 else 0)
