@@ -26,14 +26,17 @@ TRAIN = [
     "tomli>=2; python_version < '3.11'",
     "embreex>=2.17; platform_machine == 'x86_64'",
 ]
-TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.6", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
-RTX = ["tensorrt-rtx-cu13>=1.2", "polygraphy>=0.53"]
+TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.9.1", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
+RTX = ["tensorrt-rtx-cu13>=1.2", "cuda-python>=12.9.1", "polygraphy>=0.53"]
 # Not pinned: PyTorch for CUDA brings its own. From 3.9 on its interpreter works with NumPy 2.4.
 PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
+VIEWER = ["rerun-sdk>=0.26"]
 DEV = [
     *TRAIN,
     *PLUGINS,
+    *VIEWER,
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
+    "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",
     "pytest>=8",
     "hypothesis>=6.100",
@@ -59,10 +62,15 @@ setup(
         "tosa_edge": [
             "assets/**/*",
             "py.typed",
+            "runtime/cuda/fit.*",
+            "runtime/sinks/web/*.html",
+            "runtime/sinks/web/*.css",
+            "runtime/sinks/web/*.js",
             "training/render/ATTRIBUTION.md",
             "training/**/*.toml",
             "validate/held_out.txt",
-        ]
+        ],
+        "tosa_edge.plugins": ["tensorrt/*"],
     },
     install_requires=CORE,
     extras_require={
@@ -72,7 +80,7 @@ setup(
         "rtx": RTX,
         "plugins": PLUGINS,
         "pycuda": ["pycuda"],
-        "viewer": ["rerun-sdk"],
+        "viewer": VIEWER,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},

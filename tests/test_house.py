@@ -75,6 +75,8 @@ def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
         "tosa_edge/assets/tosa_depth_s/g1.onnx",
         "tosa_edge/training/recipes/tosa_depth_s.toml",
         "tosa_edge/training/study/dense_only.toml",
+        "tosa_edge/runtime/sinks/web/page.html",
+        "tosa_edge/runtime/sinks/web/page.js",
         "tosa_edge/validate/held_out.txt",
     ):
         assert wanted in names

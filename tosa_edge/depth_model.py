@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tosa_edge.backends import Backend
-from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.backends.opening import open_model
+from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.info import GraphInfo
-from tosa_edge.model import DEFAULT_MODEL, load_graph
+from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.runtime.cuda.arrays import is_on_gpu
 from tosa_edge.runtime.fit import Fit, check_mode, plan
 
 
@@ -23,10 +26,12 @@ class Prediction:
     kept: int32 [G, K], the patches each selection kept, in raster order; None for a dense graph.
     fit: how the frame was fitted into the graph, to draw `kept` over the frame.
     times_ms: `prepare`, `infer` and `restore`.
+
+    For a frame on the GPU `depth` and `kept` are `DeviceArray`s, complete and yours while you hold them.
     """
 
-    depth: np.ndarray
-    kept: np.ndarray | None
+    depth: Any
+    kept: Any
     fit: Fit
     times_ms: dict[str, float]
 
@@ -38,6 +43,14 @@ class DepthModel:
         >>> model = DepthModel.load("tosa_depth_s")
         >>> depth = model(frame)                  # uint8 [H, W, 3] RGB -> float32 [H, W]
         >>> depth = model(cv2.imread(path), bgr=True)
+        >>> on_gpu = DepthModel.load("engines/NAME.engine")(torch_or_cupy_or_pycuda_array)
+
+    Any thread may call, and several at once. An engine of TensorRT lives in the CUDA context that was current
+    when it was loaded (the device's primary one where none was), whatever is current where it is called.
+
+    Attributes:
+        fit_on_gpu: whether frames of the host are fitted and depth brought back by the GPU, where the graph
+            runs on one; False leaves that to OpenCV.
     """
 
     def __init__(self, backend: Backend, info: GraphInfo, label: str, fit: str = "letterbox") -> None:
@@ -53,31 +66,35 @@ class DepthModel:
         self._backend = backend
         backend.activate()
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
+        self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
+        self.fit_on_gpu = self._lane is not None and self._fits_on_gpu()
 
     @classmethod
     def load(cls, spec: str = DEFAULT_MODEL, *, fit: str = "letterbox", threads: int = 0) -> DepthModel:
-        """A bundled name, a model folder or an `.onnx` file; `threads` 0 is one for each core."""
+        """A bundled name, a model folder, an `.onnx` file or an engine; `threads`, of the CPU, 0 is one for
+        each core."""
         check_mode(fit)
-        graph = load_graph(spec)
-        return cls(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, fit)
+        opened = open_model(spec, threads)
+        return cls(opened.backend, opened.info, opened.label, fit)
 
-    def __call__(self, frame: np.ndarray, bgr: bool = False) -> np.ndarray:
-        """uint8 [H, W, 3] -> float32 [H, W]."""
+    def __call__(self, frame: Any, bgr: bool = False) -> Any:
+        """uint8 [H, W, 3] -> float32 [H, W], on the side the frame is on."""
         return self.predict(frame, bgr).depth
 
-    def predict(self, frame: np.ndarray, bgr: bool = False, kept: np.ndarray | None = None) -> Prediction:
+    def predict(self, frame: Any, bgr: bool = False, kept: Any = None) -> Prediction:
         """Depth with the kept patches and the time of each stage.
 
         Args:
-            frame: uint8 [H, W, 3], or float in 0..1; RGB, or OpenCV's BGR with `bgr=True`.
+            frame: uint8 [H, W, 3], or float in 0..1; RGB, or OpenCV's BGR with `bgr=True`. For an engine also
+                uint8 on the GPU: whatever has `__cuda_array_interface__` or DLPack, with any steps.
             kept: int32 [G, K], which a reuse graph needs and no other takes.
         """
         began = time.perf_counter()
+        if is_on_gpu(frame) or self.fit_on_gpu:
+            return self._predict_on_gpu(frame, bgr, kept)
         picture = checked(frame)
         fit = plan((picture.shape[0], picture.shape[1]), (self.info.height, self.info.width), self.fit)
-        image = fit.forward(picture)
-        if bgr:
-            image = np.ascontiguousarray(image[..., ::-1])
+        image = fit.forward(picture, bgr)
         feeds = {"image": image[None], **self._reused(kept)}
         prepared = time.perf_counter()
         outputs = self._backend.infer(feeds)
@@ -92,6 +109,10 @@ class DepthModel:
             dict(zip(("prepare", "infer", "restore"), (1000 * t for t in times), strict=True)),
         )
 
+    def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
+        """A frame of one of several streams: to this model each frame is the first."""
+        return self.predict(frame)
+
     def close(self) -> None:
         self._backend.deactivate()
 
@@ -101,7 +122,36 @@ class DepthModel:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _reused(self, kept: np.ndarray | None) -> dict[str, np.ndarray]:
+    def _predict_on_gpu(self, frame: Any, bgr: bool, kept: Any) -> Prediction:
+        if self._lane is None:
+            raise TosaEdgeError(
+                f"the frame is on a GPU, and {self.label} runs on the CPU",
+                "Copy it to the host, or load an engine: tosa-edge build --backend tensorrt.",
+            )
+        from tosa_edge.runtime.cuda.frames import Frames
+
+        size = self.info.height, self.info.width
+        picture = frame if is_on_gpu(frame) else checked(frame)
+        feeds = self._reused(kept)
+        with self._lane() as lane:
+            found = Frames.of(lane).run(picture, lambda shape: plan(shape, size, self.fit), bgr, feeds)
+        return Prediction(found.depth, kept if found.kept is None else found.kept, found.fit, found.times_ms)
+
+    def _fits_on_gpu(self) -> bool:
+        """The kernels are there, and this GPU's driver takes them."""
+        from tosa_edge.runtime.cuda.frames import Frames
+
+        try:
+            with self._lane() as lane:
+                Frames.of(lane)
+        except MachineLacks as error:
+            logging.getLogger("tosa_edge").warning(
+                "%s: frames are fitted by the CPU, which costs time with each: %s", self.label, error.what
+            )
+            return False
+        return True
+
+    def _reused(self, kept: Any) -> dict[str, Any]:
         if self._takes_kept and kept is None:
             raise TosaEdgeError(
                 f"{self.label} is a reuse graph: it needs the patches another graph kept",
@@ -113,7 +163,7 @@ class DepthModel:
             raise TosaEdgeError(
                 f"{self.label} chooses its own patches", "Call it without `kept`, or load `.reuse`."
             )
-        return {"kept": np.ascontiguousarray(kept, dtype=np.int32)[None]}
+        return {"kept": kept if is_on_gpu(kept) else np.ascontiguousarray(kept, dtype=np.int32)[None]}
 
 
 def checked(frame: np.ndarray) -> np.ndarray:

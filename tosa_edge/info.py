@@ -76,7 +76,13 @@ class GraphInfo:
     @classmethod
     def from_json(cls, text: str) -> GraphInfo:
         """Raises ValueError when the text is not a description of a graph."""
-        raw = read_object(text)
+        return cls.from_object(read_object(text))
+
+    @classmethod
+    def from_object(cls, raw: Any) -> GraphInfo:
+        """From JSON that was read before."""
+        if not isinstance(raw, dict):
+            raise ValueError("is not an object")
         try:
             info = cls(**known_fields(cls, raw))
             info.check()

@@ -9,16 +9,6 @@ import pytest
 
 from tosa_edge.diagnosis import CHECKS, NEEDED, OK, OPTIONAL, diagnose, hardware, software, video
 
-BUILD = """
-General configuration for OpenCV 4.8.0 =====================================
-  Video I/O:
-    DC1394:                      NO
-    FFMPEG:                      YES
-      avcodec:                   YES (58.134.100)
-    GStreamer:                   YES (1.20.3)
-    v4l/v4l2:                    YES (linux/videodev2.h)
-"""
-
 
 def test_whatever_is_not_ok_has_a_remedy_and_no_name_comes_twice():
     found = diagnose()
@@ -93,12 +83,20 @@ def test_memory_and_disk():
     assert hardware.disk(free_mb=3000)[0].verdict == OK
 
 
-def test_gstreamer_in_opencv():
-    assert video.gstreamer(BUILD)[0].value == "YES (1.20.3)"
-    without = video.gstreamer(BUILD.replace("YES (1.20.3)", "NO"))[0]
-    assert (without.value, without.verdict) == ("no", OPTIONAL)
-    assert "apt install python3-opencv" in without.remedy
-    assert video.build_flag("", "GStreamer") == "NO"
+def test_gstreamer():
+    def findings(*there):
+        return {f.name: f for f in video.gstreamer(lambda *names: set(names) <= set(there))}
+
+    without = findings("rtspsrc")["GStreamer"]
+    assert without.verdict == OPTIONAL
+    assert "apt install gstreamer1.0-tools" in without.remedy
+    desktop = findings("gdppay", "rtspsrc")
+    assert [f.verdict for f in desktop.values()] == [OK, OK, OPTIONAL, OK]
+    assert "gstreamer1.0-libav" in desktop["H.264 in GStreamer"].remedy
+    assert desktop["csi://"].value.startswith("no")
+    jetson = findings("gdppay", "rtspsrc", "nvv4l2decoder", "nvarguscamerasrc", "nvvidconv")
+    assert {f.verdict for f in jetson.values()} == {OK}
+    assert jetson["csi://"].value == "can be opened"
 
 
 def test_every_check_has_a_name_of_its_own():

@@ -69,3 +69,26 @@ def test_what_auto_takes_and_why():
     assert here.value.startswith("onnxruntime: no NVIDIA GPU here")
     (on_orin,) = nvidia.chosen(choose(AUTO, samples.machine(samples.ORIN)))
     assert on_orin.value == "tensorrt: the best of what this machine runs"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "remedy"),
+    [
+        (samples.ORIN, "13.4.4", "`pip install 'cuda-python>=12.9.1,<13'`"),  # what pip brings on JetPack 6
+        (samples.ORIN, "12.9.7", ""),
+        (samples.RTX4070, "12.9.1", ""),  # a later driver serves earlier bindings
+        (samples.RTX4070, "12.9.0", "`pip install 'cuda-python>=12.9.1,<14'`"),  # holds Python's lock
+        (samples.RTX4070, "13.4.4", ""),
+    ],
+)
+def test_cuda_python_fits_the_driver(gpu, version, remedy):
+    (one,) = nvidia.bindings(gpu, version)
+    assert (one.value, one.verdict) == (version, OPTIONAL if remedy else OK)
+    assert remedy in one.remedy
+
+
+def test_cuda_python_that_is_missing(monkeypatch):
+    monkeypatch.setattr(nvidia.machine, "version_of", lambda package: None)
+    assert "cuda-python>=12.9.1,<13" in nvidia.bindings(samples.ORIN)[0].remedy
+    monkeypatch.setattr(nvidia, "find_gpu", lambda: None)
+    assert "`pip install 'cuda-python>=12.9.1'`" in nvidia.bindings()[0].remedy

@@ -1,14 +1,15 @@
-"""Which backend: the best there is, or the one that was named, or two lines that say why not."""
+"""Which backend, and whose layers: the best there is, or what was named, or two lines that say why not."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.engine.samples import ORIN, RTX4070, machine
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.auto import AUTO, choose
+from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, choose, choose_plugin
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 H200 = replace(RTX4070, name="NVIDIA H200", sm=90)
@@ -69,3 +70,40 @@ def test_targets_are_for_tensorrt_rtx():
     for backend in (AUTO, ONNXRUNTIME, TENSORRT):
         with pytest.raises(TosaEdgeError, match="--target is for tensorrt-rtx"):
             choose(backend, machine(ORIN), (86,))
+
+
+HERE = Path("libtosa_edge_plugins.so")
+
+
+@pytest.mark.parametrize(
+    ("given", "ways"),
+    [
+        (("auto", TENSORRT, HERE, 8), (NATIVE, PLUGIN)),
+        (("on", TENSORRT, HERE, 8), (PLUGIN,)),
+        (("off", TENSORRT, HERE, 8), (NATIVE,)),
+        (("auto", TENSORRT, HERE, 0), (NATIVE,)),  # dense
+        (("auto", TENSORRT, None, 8), (NATIVE,)),
+        (("auto", TENSORRT_RTX, HERE, 8), (NATIVE,)),
+        (("off", ONNXRUNTIME, None, 8), (NATIVE,)),
+    ],
+)
+def test_whose_layers(given, ways):
+    chosen = choose_plugin(*given)
+    assert chosen.ways == ways
+    assert bool(chosen.notes) == (given == ("auto", TENSORRT, None, 8))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "what", "remedy"),
+    [
+        (("on", TENSORRT, None, 8), MachineLacks, "is not built here", "docs/plugin.md"),
+        (("on", TENSORRT, HERE, 0), TosaEdgeError, "selects no tokens", "another MODEL"),
+        (("on", ONNXRUNTIME, HERE, 8), TosaEdgeError, "is for onnxruntime", "--backend tensorrt"),
+        (("perhaps", TENSORRT, HERE, 8), TosaEdgeError, "no --plugin perhaps", "auto, on, off"),
+    ],
+)
+def test_on_is_had_or_refused(given, error, what, remedy):
+    with pytest.raises(error) as told:
+        choose_plugin(*given)
+    assert what in told.value.what
+    assert remedy in told.value.remedy

@@ -1,4 +1,4 @@
-"""Argument by argument: what the builder calls is what the Python bindings at hand offer.
+"""Argument by argument: what builder and backend call is what the Python bindings at hand offer.
 
 TensorRT's own bindings import only where its libraries are; TensorRT-RTX's are in the test environment. The
 signatures are read from the bindings' documentation, which pybind11 writes from the code.
@@ -10,6 +10,8 @@ import importlib
 import re
 
 import pytest
+
+from tosa_edge.backends.tensorrt import _DTYPES
 
 CALLS = {
     "Builder.create_network": ["self", "flags"],
@@ -29,6 +31,16 @@ CALLS = {
     "ILogger.log": ["self", "severity", "msg"],
     "EngineInspector.get_engine_information": ["self", "format"],
 }
+RUNTIME = {
+    "Runtime.deserialize_cuda_engine": ["self", "serialized_engine"],
+    "ICudaEngine.get_tensor_name": ["self", "index"],
+    "ICudaEngine.get_tensor_shape": ["self", "name"],
+    "ICudaEngine.get_tensor_dtype": ["self", "name"],
+    "ICudaEngine.get_tensor_mode": ["self", "name"],
+    "IExecutionContext.set_tensor_address": ["self", "name", "memory"],
+    "IExecutionContext.execute_async_v3": ["self", "stream_handle"],
+}
+CAPTURABLE = {"IExecutionContext.is_stream_capturable": ["self", "stream"]}  # TensorRT-RTX alone
 TIMING = {
     "IBuilderConfig.create_timing_cache": ["self", "serialized_timing_cache"],
     "IBuilderConfig.set_timing_cache": ["self", "cache", "ignore_mismatch"],
@@ -49,7 +61,10 @@ PROPERTIES = (
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
     "BuilderFlag.TF32",
     "MemoryPoolType.WORKSPACE",
-    "Runtime.deserialize_cuda_engine",
+    "ICudaEngine.create_execution_context",
+    "ICudaEngine.num_io_tensors",
+    "TensorIOMode.INPUT",
+    *(f"DataType.{name}" for name in _DTYPES),
     "Logger.ERROR",
     "ILogger.Severity",
     "__version__",
@@ -59,8 +74,12 @@ PROPERTIES = (
 @pytest.mark.parametrize(
     ("name", "calls", "properties"),
     [
-        ("tensorrt_rtx", CALLS | TARGETS, (*PROPERTIES, "IBuilderConfig.num_compute_capabilities")),
-        ("tensorrt", CALLS | TIMING, PROPERTIES),
+        (
+            "tensorrt_rtx",
+            CALLS | RUNTIME | CAPTURABLE | TARGETS,
+            (*PROPERTIES, "IBuilderConfig.num_compute_capabilities"),
+        ),
+        ("tensorrt", CALLS | RUNTIME | TIMING, PROPERTIES),
     ],
 )
 def test_the_bindings_have_what_is_called(name, calls, properties):

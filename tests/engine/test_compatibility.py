@@ -17,6 +17,7 @@ RTX = (
     "tosa-edge build tosa_depth_s:g1 --precision fp32 --backend tensorrt-rtx"
     " --target 86 --target 89 -o e/x.engine"
 )
+ON = TRT.replace(" -o", " --plugin on -o")
 PLUGIN = Plugin("tosa_edge", "1", "a" * 64)
 
 
@@ -99,12 +100,17 @@ CASES = {
     "another plugin": (
         (on_jetson(plugin=PLUGIN), machine(ORIN, plugin_sha256="b" * 64), file()),
         "e/x.engine was built with another build of the plugin tosa_edge than this machine has",
+        ON,
+    ),
+    "another plugin, which was faster": (
+        (on_jetson(plugin=PLUGIN, plugin_choice={"kept": "plugin"}), machine(ORIN), file()),
+        "e/x.engine was built with the plugin tosa_edge, which is not here (docs/plugin.md)",
         TRT,
     ),
     "no plugin": (
         (on_jetson(plugin=PLUGIN), machine(ORIN), file()),
-        "e/x.engine was built with another build of the plugin tosa_edge than this machine has",
-        TRT,
+        "e/x.engine was built with the plugin tosa_edge, which is not here (docs/plugin.md)",
+        ON,
     ),
     "another model": (
         (manifest(), machine(), file(), "2" * 64),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import tiny
 from tests.engine.samples import for_rtx, manifest, on_jetson
 from tests.fuzzing import fuzz
 from tosa_edge.engine.manifest import FORMAT, Judged, Manifest, NewerFormat, Plugin, Validation, read_manifest
@@ -18,6 +19,17 @@ from tosa_edge.strict_json import MAX_BYTES
 
 def raw(**changes):
     return {**json.loads(manifest().to_json()), **changes}
+
+
+def older(format, **changes):
+    """As formats before 3 were written: without the description of the graph."""
+    found = raw(format=format, **changes)
+    del found["graph"]
+    return found
+
+
+def graph_of(**changes):
+    return {**asdict(tiny.info()), **changes}
 
 
 def judged(result, *passed):
@@ -42,6 +54,8 @@ def encoded(value) -> bytes:
             validation=Validation("failed", "x", (Judged("a", None, 0.5, False), Judged("b", 1, None, True)))
         ),
         manifest(format=1),
+        manifest(format=2),
+        manifest(graph=tiny.selective_info()),
     ],
 )
 def test_there_and_back(made):
@@ -50,12 +64,18 @@ def test_there_and_back(made):
 
 def test_a_manifest_of_the_first_format_is_read_still():
     """It had no checks in its validation; where it has some it is none."""
-    old = {**raw(format=1), "validation": {"result": "not run", "note": "x"}}
+    old = older(1, validation={"result": "not run", "note": "x"})
     found = Manifest.from_json(encoded(old))
     assert (found.format, found.validation.checks) == (1, ())
     assert json.loads(found.to_json()) == old
     with pytest.raises(ValueError, match="validation the field 'checks' is not known"):
-        Manifest.from_json(encoded(raw(format=1)))
+        Manifest.from_json(encoded(older(1)))
+
+
+def test_a_manifest_of_the_second_format_says_nothing_of_its_graph():
+    assert Manifest.from_json(encoded(older(2))).graph is None
+    with pytest.raises(ValueError, match="the field 'graph' is not known"):
+        Manifest.from_json(encoded(raw(format=2)))
 
 
 def test_what_was_not_run_is_said():
@@ -89,6 +109,10 @@ def test_what_was_not_run_is_said():
         ({"validation": judged("failed", True)}, "validation says 'failed', and its checks say otherwise"),
         ({"validation": judged("failed", 0)}, "passed is not true or false"),
         ({"plugin": {"name": "p", "version": "1"}}, "plugin the field 'sha256' is missing"),
+        ({"graph": "g1"}, "graph is not an object"),
+        ({"graph": {"name": "tiny"}}, "graph "),
+        ({"graph": graph_of(height=15)}, "graph 15x42 is not a multiple of the patch 14"),
+        ({"graph": graph_of(colour=1)}, "graph has other fields than the description of a graph"),
         ({"format": 0}, "format is not a whole number"),
         ({"format": "1"}, "format is not a whole number"),
         ({"colour": 1}, "the field 'colour' is not known"),

@@ -20,8 +20,8 @@ from tosa_edge.engine.build import Watch, build
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.tensorrt_builder import (
     build_plan,
+    check_plugins,
     known_targets,
-    refuse_plugins,
     workspace_limit,
 )
 from tosa_edge.engine.tensorrt_watch import Phases, interruptible
@@ -133,11 +133,14 @@ def test_progress_goes_up_through_nested_phases():
     assert seen == [0.125, 0.25, 0.375, 0.5, 0.5, 0.625, 0.75, 0.875, 1.0, 1.0]
 
 
-def test_a_plugin_layer_is_refused():
+def test_plugin_layers_are_as_many_as_they_should_be():
     layers = [SimpleNamespace(type="LayerType.SHUFFLE"), SimpleNamespace(type="LayerType.PLUGIN_V3")]
     network = SimpleNamespace(num_layers=2, get_layer=lambda i: layers[i])
-    with pytest.raises(TosaEdgeError, match="tiny became 1 plugin layers"):
-        refuse_plugins(network, "tiny")
+    check_plugins(network, "tiny", 1)
+    with pytest.raises(TosaEdgeError, match="tiny became 1 plugin layers, and it has 2 operators"):
+        check_plugins(network, "tiny", 2)
+    with pytest.raises(TosaEdgeError, match="tiny became 1 plugin layers, and the portable form has none"):
+        check_plugins(network, "tiny", 0)
 
 
 def test_the_workspace_is_limited_where_memory_is_shared(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tosa_edge.runtime.colour import HIGH, LOW, ColourScale, colour
+from tosa_edge.runtime.colour import COLOUR_MAPS, HIGH, LOW, ColourScale, colour
 
 SCENE = np.linspace(1, 3, 120 * 160, dtype=np.float32).reshape(120, 160)
 
@@ -78,3 +78,37 @@ def test_near_is_bright_in_both_kinds_of_output():
 def test_brighter_levels_are_brighter_colours():
     brightness = colour(np.arange(256, dtype=np.uint8)[None]).astype(int).sum(axis=2)[0]
     assert (np.diff(brightness[::16]) > 0).all()
+
+
+def test_a_fixed_range_is_shown_while_the_running_one_goes_on():
+    scale = ColourScale()
+    scale.update(SCENE)
+    scale.fix(near=3, far=2)
+    assert scale.levels(np.array([[1.9, 2.0, 2.5, 3.0, 3.1]], np.float32)).tolist() == [[0, 0, 128, 255, 255]]
+    scale.update(SCENE + 1)
+    low, high = np.percentile(SCENE, (LOW, HIGH))
+    np.testing.assert_allclose(scale.ends(), (high + 0.06, low + 0.06), rtol=1e-4)
+    scale.fixed = None
+    assert scale.levels(SCENE + 1)[-1, -1] == 255
+    assert scale.levels(np.full((1, 1), 2.5, np.float32)) != 128
+
+
+def test_ends_and_a_fixed_range_of_metres_are_in_metres():
+    scale = ColourScale("metric_depth")
+    assert scale.ends() is None
+    metres = np.linspace(0.5, 8, 10_000, dtype=np.float32).reshape(100, 100)
+    scale.update(metres)
+    np.testing.assert_allclose(scale.ends(), np.percentile(metres, (LOW, HIGH)), rtol=0.01)
+    scale.fix(near=1, far=4)
+    assert scale.levels(np.array([[0.5, 1, 4, 9]], np.float32)).tolist() == [[255, 255, 0, 0]]
+    with pytest.raises(ValueError, match="nearer"):
+        scale.fix(near=4, far=1)
+    assert scale.fixed == (0.25, 1)
+
+
+def test_colour_maps_are_different_and_grey_is_grey():
+    levels = np.arange(256, dtype=np.uint8)[None]
+    painted = {name: colour(levels, name) for name in COLOUR_MAPS}
+    assert len({p.tobytes() for p in painted.values()}) == len(COLOUR_MAPS)
+    np.testing.assert_array_equal(painted["grey"], np.repeat(levels[..., None], 3, axis=2))
+    np.testing.assert_array_equal(painted["inferno"], colour(levels))

@@ -40,12 +40,14 @@ def test_everything_comes_out(tmp_path, selective, clip):
         DepthMapsSink(tmp_path / "o" / "depth"),
     ]
     seen: list[int] = []
-    summary = pipeline.run(open_source(str(clip)), selective, sinks, seen.append)
+    summary = pipeline.run(open_source(str(clip)), selective, sinks, lambda r, _: seen.append(r.frame.index))
     assert seen == list(range(12))
     assert summary.frames == count_frames(tmp_path / "o" / "v.webm") == 12
     assert summary.outputs == [tmp_path / "o" / n for n in ("v.webm", "s.png", "depth")]
-    assert set(summary.stages_ms) == {"read", "prepare", "infer", "restore", "paint", "write"}
-    assert summary.latency_ms["p50"] <= summary.latency_ms["p90"] <= summary.latency_ms["p99"]
+    result = summary.as_dict()
+    assert set(result["stages_ms"]) == {"capture", "prepare", "infer", "restore", "age", "sink"}
+    assert result["latency_ms"]["p50"] <= result["latency_ms"]["p90"] <= result["latency_ms"]["p99"]
+    assert result["dropped"] == result["unwritten"] == 0
     maps = sorted((tmp_path / "o" / "depth").iterdir())
     frames = list(open_source(str(clip)))
     np.testing.assert_array_equal(np.load(maps[5]), selective(frames[5].picture))

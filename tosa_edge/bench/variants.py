@@ -14,9 +14,13 @@ import numpy as np
 
 from tosa_edge import machine
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.backends.opening import Opened, open_model
 from tosa_edge.bench import memory
 from tosa_edge.bench.interleave import Variant, interleave, rows
 from tosa_edge.bench.picture import room
+from tosa_edge.bench.power import drawn
+from tosa_edge.engine import ONNXRUNTIME
+from tosa_edge.engine.host import this_machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.model import LoadedGraph, load_graph
@@ -24,7 +28,7 @@ from tosa_edge.model import LoadedGraph, load_graph
 
 def graph_of(spec: str) -> LoadedGraph:
     """The graph a variant means."""
-    model, _, stride = spec.rpartition("@") if "@" in spec.rpartition("/")[2] else (spec, "", "")
+    model, stride = _split(spec)
     graph = load_graph(model)
     if not stride:
         return graph
@@ -55,15 +59,18 @@ def bench(
     specs: Sequence[str], rounds: int, threads: int = 0, on_round: Callable[[int], None] = lambda index: None
 ) -> dict[str, object]:
     """Rows for each MODEL; ratios with respect to the first."""
-    graphs = [graph_of(spec) for spec in specs]
-    names = [graph.label for graph in graphs]
+    found = [_open(spec, threads) for spec in specs]
+    names = [opened.label for opened in found]
     with ExitStack() as stack:
-        variants = [_variant(stack, graph, threads) for graph in graphs]
+        variants = [_variant(stack, opened) for opened in found]
         table = rows(names, interleave(variants, rounds, on_round=on_round))
-    for row, spec, graph in zip(table, specs, graphs, strict=True):
-        info = graph.info
-        row["peak_mb"] = memory.peak_mb(spec, threads)
-        row["size"] = f"{info.height}x{info.width}"
+        for row, variant in zip(table, variants, strict=True):
+            row.update(drawn(variant.run))
+    for row, spec, opened in zip(table, specs, found, strict=True):
+        info = opened.info
+        # Of an engine most memory is the GPU's, and no system tells what a process has of it.
+        row["peak_mb"] = memory.peak_mb(spec, threads) if opened.host == ONNXRUNTIME else None
+        row["backend"], row["size"] = opened.host, f"{info.height}x{info.width}"
         row["tokens"], row["kept"], row["batch"] = info.tokens, info.kept or info.tokens, info.batch
         row["query_stride"], row["group"] = info.query_stride, info.group
     return {
@@ -71,11 +78,36 @@ def bench(
         "baseline": names[0],
         "rounds": rounds,
         "threads": threads or machine.cores(),
-        "machine": machine.facts(),
+        "machine": {**machine.facts(), **_gpu(found)},
     }
 
 
-def _variant(stack: ExitStack, graph: LoadedGraph, threads: int) -> Variant:
-    backend = stack.enter_context(OnnxRuntimeBackend(graph, threads))
-    feeds = feeds_for(graph.info)
-    return Variant(graph.label, lambda: backend.infer(feeds))
+def _open(spec: str, threads: int) -> Opened:
+    if not _split(spec)[1]:
+        return open_model(spec, threads)
+    graph = graph_of(spec)
+    return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
+
+
+def _split(spec: str) -> tuple[str, str]:
+    """`MODEL@S` in two; no stride where there is none."""
+    model, _, stride = spec.rpartition("@") if "@" in spec.rpartition("/")[2] else (spec, "", "")
+    return model, stride
+
+
+def _variant(stack: ExitStack, opened: Opened) -> Variant:
+    backend = opened.backend
+    backend.activate()
+    stack.callback(backend.deactivate)
+    feeds = feeds_for(opened.info)
+    return Variant(opened.label, lambda: backend.infer(feeds))
+
+
+def _gpu(found: Sequence[Opened]) -> dict[str, object]:
+    """Named where it was measured: the GPU, and the TensorRT that ran on it."""
+    hosts = sorted({opened.host for opened in found} - {ONNXRUNTIME})
+    facts: dict[str, object] = {}
+    for host in hosts:
+        here = this_machine((host,))
+        facts |= {"gpu": here.gpu.name if here.gpu else None, host: here.versions[host]}
+    return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
@@ -19,6 +20,10 @@ ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="0 is one f
 ProfileFlag = Annotated[
     bool, typer.Option("--profile", help="Also show where the time goes, by operator type.")
 ]
+ClipOption = Annotated[
+    Optional[Path],
+    typer.Option("--clip", help="Consecutive frames with depth: also time choosing tokens less often."),
+]
 
 
 def main(
@@ -26,12 +31,16 @@ def main(
     rounds: RoundsOption = 30,
     threads: ThreadsOption = 0,
     profile: ProfileFlag = False,
+    clip: ClipOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Latency and memory of models, taking turns in one run, as ratios to the first.
 
-    MODEL@S is a model that scores every S-th query row; @1 is the paper's own setting.
+    MODEL@S is a model that scores every S-th query row; @1 is the paper's own setting. With --clip, a model's
+    forms alternate along the clip instead, tokens chosen at every frame or at some: speed and accuracy.
     """
+    if clip is not None:
+        return _along(clip, models or [], threads, as_json)
     from tosa_edge.bench.variants import bench, graph_of
     from tosa_edge.cli.progress import progress
     from tosa_edge.model import DEFAULT_MODEL
@@ -50,16 +59,58 @@ def main(
     emit(result, as_json)
 
 
-def _say(result: dict[str, Any]) -> None:
+def _along(clip: Path, models: list[str], threads: int, as_json: bool) -> None:
+    from tosa_edge.bench.streaming import stream, usual
+    from tosa_edge.cli.progress import progress
+    from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.model import DEFAULT_MODEL
+    from tosa_edge.validate.depth_data import find_pairs, read_samples
+
+    if len(models) > 1 or any(":" in model for model in models):
+        raise TosaEdgeError(
+            "--clip compares the forms of one model", f"Give its name alone, such as {DEFAULT_MODEL}."
+        )
+    pairs = find_pairs(clip)
+    with progress("bench", len(pairs)) as step:
+        result = stream(usual(models[0] if models else DEFAULT_MODEL), read_samples(pairs), threads, step)
+    _say_along({**result, "clip": str(clip)})
+    emit({**result, "clip": str(clip)}, as_json)
+
+
+def _say_along(result: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
     host = result["machine"]
     where = f"{host['cpu']}, {result['threads']} threads, ONNX Runtime {host['onnxruntime']}"
+    title = f"{where}\n{result['frames']} frames of {result['clip']}; ratio: times as fast as the first"
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    for heading in ("tokens chosen", "refreshed", "mean ms", "ratio", "p10..p90", "δ<1.25", "loss"):
+        table.add_column(heading, justify="left" if heading == "tokens chosen" else "right", no_wrap=True)
+    for row in result["rows"]:
+        table.add_row(
+            row["name"],
+            f"{row['refreshed']:.0%}",
+            f"{row['mean_ms']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['ratio_p10']:.2f}..{row['ratio_p90']:.2f}",
+            f"{row['delta1']:.3f}",
+            f"{row['loss']:.1%}",
+        )
+    console.print(table)
+
+
+def _say(result: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    where = _where(result)
     sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
     title = f"{where}\n{sizes}, {result['rounds']} rounds; ratio: times as fast as {result['baseline']}"
     table = Table(box=box.SIMPLE_HEAD, title=title)
-    for heading in ("model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "MB"):
+    headings = ["model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "MB"]
+    powered = any("power_w" in row or "temp_c" in row for row in result["rows"])
+    for heading in (*headings, *(("W", "°C") if powered else ())):
         table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for row in result["rows"]:
         table.add_row(
@@ -70,6 +121,7 @@ def _say(result: dict[str, Any]) -> None:
             f"{row['ratio']:.2f}",
             f"{row['ratio_p10']:.2f}..{row['ratio_p90']:.2f}",
             "-" if row["peak_mb"] is None else f"{row['peak_mb']:.1f}",
+            *(str(row.get(name, "-")) for name in ("power_w", "temp_c") if powered),
         )
     console.print(table)
     for name, operators in result.get("profile", {}).items():
@@ -79,3 +131,17 @@ def _say(result: dict[str, Any]) -> None:
         for line in operators:
             part.add_row(line["op"], str(line["nodes"]), f"{line['ms']:.2f}", f"{line['share']:.1%}")
         console.print(part)
+
+
+def _where(result: dict[str, Any]) -> str:
+    """The machine, as far as any of the rows ran on it."""
+    from tosa_edge.engine import ONNXRUNTIME
+    from tosa_edge.engine.compatibility import TITLES
+
+    host, hosts = result["machine"], {row["backend"] for row in result["rows"]}
+    parts = [host["gpu"]] if "gpu" in host else []
+    parts += [f"{TITLES[name]} {host[name]}" for name in sorted(hosts - {ONNXRUNTIME})]
+    if ONNXRUNTIME in hosts:
+        parts += [host["cpu"], f"{result['threads']} threads, ONNX Runtime {host['onnxruntime']}"]
+    modes = sorted({row["power_mode"] for row in result["rows"] if "power_mode" in row})
+    return ", ".join([*map(str, parts), *(f"power mode {mode}" for mode in modes)])

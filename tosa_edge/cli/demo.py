@@ -18,8 +18,10 @@ def main(out: OutOption = Path("demo"), as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
     from tosa_edge.cli.recording import record, say
     from tosa_edge.model import ASSETS, DEFAULT_MODEL
+    from tosa_edge.runtime.outputs import Outputs
 
-    result = record(str(ASSETS / "clip.webm"), DEFAULT_MODEL, "letterbox", out, out / "demo.webm")
+    wanted = Outputs(out, out / "demo.webm")
+    result = record([str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted)
     say(result)
     console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True, markup=False)
     console.print("  tosa-edge run --source YOUR_VIDEO    your own video, picture or folder of pictures")

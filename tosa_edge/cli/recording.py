@@ -1,89 +1,138 @@
-"""What `demo` and `run` share: frames through a model into files, with progress, and a summary of it."""
+"""What `demo` and `run` share: frames through a model into files and viewers, and a summary of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.cli.common import console
-from tosa_edge.cli.progress import progress
+
+if TYPE_CHECKING:
+    from tosa_edge.runtime.outputs import Outputs
+    from tosa_edge.runtime.pipeline import Predictor
+    from tosa_edge.runtime.summary import Summary
 
 
 def record(
-    source_spec: str,
-    model_spec: str,
+    specs: Sequence[str],
+    engine: str,
     fit: str,
-    out: Path | None,
-    video: Path | None,
-    depth_maps: bool = False,
+    wanted: Outputs,
+    *,
+    refresh: str = "1",
+    reuse: str | None = None,
+    known: Sequence[str] = (),
+    most: int | None = None,
 ) -> dict[str, Any]:
-    """Runs everything and returns what `--json` prints. `out` gets sheet and summary, `video` the video."""
+    """Runs everything and returns what `--json` prints."""
     from tosa_edge import machine
-    from tosa_edge.depth_model import DepthModel
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
-    from tosa_edge.runtime.sources import open_source
+    from tosa_edge.runtime.outputs import open_sinks
+    from tosa_edge.runtime.sources import open_sources
+    from tosa_edge.runtime.stopping import stopped_by_signals
 
-    source = open_source(source_spec)
-    try:
-        with DepthModel.load(model_spec, fit=fit) as model:
-            sinks = _sinks(source.fps, out, video, depth_maps)
-            with progress(f"{model.label} on {Path(source.label).name}", source.frames) as step:
-                summary = pipeline.run(source, model, sinks, step)
-            result: dict[str, Any] = {
-                **summary.as_dict(),
-                "dropped": 0,
-                "reconnects": 0,
-                "model": model.label,
-                "size": f"{model.info.height}x{model.info.width}",
-                "fit": fit,
-                "source": source.label,
-                "machine": machine.facts(),
-            }
-    finally:
-        source.close()
-    if out is not None:
-        path = out / "summary.json"
+    stop = Event()
+    with ExitStack() as stack:
+        model, load_ms = _load(stack, engine, fit, refresh, reuse, known)
+        sources = open_sources(specs)
+        for source in sources:
+            stack.callback(source.close)
+            if hasattr(source, "events"):
+                source.events = _say
+        label = ", ".join(Path(source.label).name for source in sources)
+        told = stack.enter_context(_telling(f"{model.label} on {label}", sources))
+        sinks = open_sinks(wanted, sources, model.info, _say, stop.set)
+
+        def on_result(result: Any, summary: Summary) -> None:
+            told(result, summary)
+            if most is not None and summary.frames >= most:
+                stop.set()
+
+        with stopped_by_signals(stop):
+            summary = pipeline.run(sources, model, sinks, on_result, stop)
+    result: dict[str, Any] = {
+        **summary.as_dict(),
+        "load_ms": round(load_ms, 1),
+        "model": model.label,
+        "size": f"{model.info.height}x{model.info.width}",
+        "fit": fit,
+        "source": ", ".join(source.label for source in sources),
+        "refreshed": getattr(model, "refreshed", 1.0),
+        "machine": machine.facts(),
+    }
+    if wanted.out is not None:
+        path = wanted.out / "summary.json"
         result["outputs"] = [*result["outputs"], str(path)]
         write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 
-def _sinks(fps: float, out: Path | None, video: Path | None, depth_maps: bool) -> list:
-    from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
-    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-    from tosa_edge.runtime.sinks.video import VideoSink
+def _load(
+    stack: ExitStack, engine: str, fit: str, refresh: str, reuse: str | None, known: Sequence[str]
+) -> tuple[Predictor, float]:
+    """The model, perhaps of two forms taken in turn, perhaps in metres; and how long that took in ms."""
+    import time
 
-    sinks: list = []
-    try:
-        if video is not None:
-            sinks.append(VideoSink(video, fps))
-        if out is not None:
-            sinks.append(ContactSheetSink(out / "contact_sheet.png"))
-        if out is not None and depth_maps:
-            sinks.append(DepthMapsSink(out / "depth"))
-    except BaseException:
-        for sink in reversed(sinks):
-            sink.abort()
-        raise
-    return sinks
+    from tosa_edge.depth_model import DepthModel
+    from tosa_edge.runtime.metric import MetricModel, parse_known
+    from tosa_edge.runtime.refresh import parse_refresh
+    from tosa_edge.runtime.streaming import StreamingModel, reuse_of
+
+    rule, places = parse_refresh(refresh), [parse_known(text) for text in known]
+    began = time.perf_counter()
+    model: Predictor = stack.enter_context(DepthModel.load(engine, fit=fit))
+    if rule is not None:
+        other = stack.enter_context(DepthModel.load(reuse or reuse_of(engine), fit=fit))
+        model = StreamingModel(model, other, rule)  # type: ignore[arg-type]
+    if places:
+        model = MetricModel(model, places)
+    return model, 1000 * (time.perf_counter() - began)
+
+
+def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def]
+    """A bar where the end is known, a table where it is not."""
+    from contextlib import contextmanager
+
+    from tosa_edge.cli.progress import progress
+    from tosa_edge.cli.stage_table import ticking
+
+    counts = [source.frames for source in sources]
+    if None in counts:
+        return ticking(label)
+
+    @contextmanager
+    def bar():  # type: ignore[no-untyped-def]
+        with progress(label, sum(counts)) as step:
+            yield lambda result, summary: step(summary.frames - 1)
+
+    return bar()
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def say(result: dict[str, Any]) -> None:
     """The summary for people."""
-    latency, stages = result["latency_ms"], result["stages_ms"]
-    console.print(
+    from rich import box
+    from rich.table import Table
+
+    lost = ", ".join(f"{result[n]} {n}" for n in ("dropped", "unwritten", "reconnects") if result[n])
+    _say(
         f"{result['frames']} frames of {result['source']} with {result['model']} at {result['size']}: "
-        f"{result['fps']:.1f} frames/s from file to file",
-        soft_wrap=True,
-        markup=False,
+        f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")
     )
-    console.print(
-        f"depth of a frame: {latency['p50']:.1f} ms (p90 {latency['p90']:.1f}, p99 {latency['p99']:.1f})"
-    )
-    console.print(
-        "stages: " + ", ".join(f"{name} {ms:.1f}" for name, ms in stages.items()) + " ms", soft_wrap=True
-    )
+    rows = Table(box=box.SIMPLE_HEAD)
+    for heading in ("stage", "p50 ms", "p90", "p99"):
+        rows.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage, shares in result["stages"].items():
+        rows.add_row(stage, *(f"{shares[share]:.1f}" for share in ("p50", "p90", "p99")))
+    console.print(rows)
+    _say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
     for path in result["outputs"]:
-        console.print(f"  {path}", soft_wrap=True, markup=False)
+        _say(f"  {path}")

@@ -31,6 +31,7 @@ CHECKS: dict[str, Check] = {
     "clocks": jetson.clocks,
     "NVIDIA GPU": nvidia.gpu,
     "CUDA": nvidia.cuda,
+    "cuda-python": nvidia.bindings,
     "TensorRT": nvidia.tensorrt,
     "backend": nvidia.chosen,
     "GStreamer": video.gstreamer,

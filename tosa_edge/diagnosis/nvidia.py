@@ -7,6 +7,7 @@ import platform
 import re
 from pathlib import Path
 
+from tosa_edge import machine
 from tosa_edge.diagnosis.finding import OK, OPTIONAL, Finding, finding
 from tosa_edge.diagnosis.jetson import package_version
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
@@ -16,6 +17,7 @@ from tosa_edge.engine.gpu import Gpu, find_gpu
 from tosa_edge.engine.host import tensorrt_module, this_machine
 
 ROOT = Path("/")
+_LETS_GO = (12, 9, 1)  # the first cuda-python whose calls let other threads run
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
 
 
@@ -80,6 +82,23 @@ def toolkit_version(text: str) -> str | None:
     entry = raw.get("cuda") if isinstance(raw, dict) else None
     version = entry.get("version") if isinstance(entry, dict) else None
     return version if isinstance(version, str) else None
+
+
+def bindings(found: Gpu | None = None, version: str | None = None) -> list[Finding]:
+    """cuda-python serves a driver of its own CUDA or a later one; pip brings the newest."""
+    usable = found or find_gpu()
+    version = version or machine.version_of("cuda-python") or machine.version_of("cuda-bindings")
+    most = int(usable.cuda.split(".")[0]) if usable else None
+    below = f",<{most + 1}" if most else ""
+    wanted = f"`pip install 'cuda-python>=12.9.1{below}'`"
+    if version is None:
+        return [finding("cuda-python", "missing", f"To run engines on a GPU: {wanted}.")]
+    remedy, numbers = "", tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if numbers < _LETS_GO:
+        remedy = f"It holds Python's lock while the GPU works, and other threads wait: {wanted}."
+    if usable is not None and most is not None and numbers[0] > most:
+        remedy = f"It is for a later CUDA than the driver's {usable.cuda}: {wanted}."
+    return [finding("cuda-python", version, remedy)]
 
 
 def tensorrt(root: Path = ROOT, arch: str = platform.machine()) -> list[Finding]:

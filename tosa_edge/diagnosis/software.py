@@ -20,7 +20,6 @@ OPTIONAL_PACKAGES = {
     "safetensors": _EXPORT,
     "polygraphy": "To compare engines with their models: `pip install polygraphy`.",
     "triton": "To compile the plugin's kernels: `pip install 'tosa-edge[plugins]'`.",
-    "cuda-python": "To run engines on a GPU: `pip install cuda-python`.",
 }
 
 

@@ -1,34 +1,38 @@
-"""Videos and cameras: what this OpenCV was built with, and whether it does what it says."""
+"""Videos, cameras and streams: what can be read and written here."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 from tosa_edge.diagnosis.finding import Finding, finding
 
+_H264 = ("nvv4l2decoder", "avdec_h264", "openh264dec", "vah264dec", "nvh264dec")  # of which one will do
 FFMPEG = "Use an OpenCV with FFmpeg: `pip install opencv-python-headless`."
 
 
-def gstreamer(information: str | None = None) -> list[Finding]:
-    """A Jetson's camera is reached through it; pip's OpenCV has none, JetPack's and Ubuntu's have."""
-    if information is None:
-        from tosa_edge.runtime.opencv import opencv
+def gstreamer(elements: Callable[..., bool] | None = None) -> list[Finding]:
+    """What csi://, rtsp:// and gst: go through: GStreamer's own programs, whatever OpenCV was built with."""
+    from tosa_edge.runtime.sources.launch import PACKAGES, has_elements
 
-        information = opencv().getBuildInformation()
-    value = build_flag(information, "GStreamer")
-    remedy = (
-        "For a Jetson's camera pipelines, an OpenCV that has it: `pip uninstall opencv-python-headless && "
-        "sudo apt install python3-opencv && python3 -m venv --system-site-packages .venv`."
-    )
-    has = value.startswith("YES")
-    return [finding("GStreamer in OpenCV", value if has else "no", "" if has else remedy)]
+    has = elements or has_elements
+    if not has("gdppay"):
+        what = "not there, or without gdppay: no csi:// and no gst:, and rtsp:// through FFmpeg"
+        return [finding("GStreamer", what, f"sudo apt install {PACKAGES}")]
+    h264 = any(has(name) for name in _H264)
+    return [
+        finding("GStreamer", "takes pipelines (gst:)"),
+        _can("rtsp://", has("rtspsrc"), f"sudo apt install {PACKAGES}"),
+        _can("H.264 in GStreamer", h264, "sudo apt install gstreamer1.0-libav"),
+        finding(
+            "csi://",
+            "can be opened" if has("nvarguscamerasrc", "nvvidconv") else "no: JetPack has its element",
+        ),
+    ]
 
 
-def build_flag(information: str, name: str) -> str:
-    """What follows `name:` in OpenCV's build information; `NO` when it is not there."""
-    line = re.search(rf"^\s*{re.escape(name)}:\s*(\S.*?)\s*$", information, re.MULTILINE)
-    return line[1] if line else "NO"
+def _can(name: str, can: bool, remedy: str) -> Finding:
+    return finding(name, "can be opened" if can else "no", "" if can else remedy)
 
 
 def writers() -> list[Finding]:

@@ -1,16 +1,19 @@
-"""Which backend an engine is built for."""
+"""Which backend an engine is built for, and with whose layers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import INSTALL, TITLES
 from tosa_edge.engine.host import Machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.plugins.library import BUILD
 
 AUTO = "auto"
 PLUGIN_CHOICES = (AUTO, "on", "off")
+NATIVE, PLUGIN = "native", "plugin"  # TensorRT's own layers for the `tosa` operators, or ours
 _OLDEST_TENSORRT = (10, 3)
 # What TensorRT-RTX names as its GPUs; a data centre's (9.0, 10.0) are TensorRT's.
 _RTX_SM = (75, 80, 86, 89, 120, 121)
@@ -21,6 +24,14 @@ class Choice:
     """A backend, and what the user should know about the choice."""
 
     backend: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Whose layers to build with; of two ways the faster engine is kept."""
+
+    ways: tuple[str, ...] = (NATIVE,)
     notes: tuple[str, ...] = ()
 
 
@@ -38,18 +49,41 @@ def choose(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choic
     return _best(machine) if asked == AUTO else _named(asked, machine)
 
 
-def choose_plugin(asked: str, backend: str) -> tuple[str, ...]:
-    """What to note about `--plugin`. Native layers serve every backend; no plugin is part of this yet."""
+def choose_plugin(asked: str, backend: str, library: Path | None, operators: int) -> Ways:
+    """`--plugin` for one engine.
+
+    Args:
+        library: our plugins for TensorRT, where they are here.
+        operators: how many `tosa` operators the graph has.
+    """
     if asked not in PLUGIN_CHOICES:
         raise TosaEdgeError(f"there is no --plugin {asked}", f"Choose one of: {', '.join(PLUGIN_CHOICES)}.")
     if asked == "on":
-        raise MachineLacks(
-            "the TensorRT plugin of tosa-edge is not installed here, and --plugin on asks for it",
-            "Use --plugin off: TensorRT builds the same model from its own layers.",
+        _require_plugin(backend, library, operators)
+        return Ways((PLUGIN,))
+    if asked == "off" or backend != TENSORRT or not operators:
+        return Ways()
+    if library is None:
+        return Ways(notes=("our plugin is not here (docs/plugin.md): built of TensorRT's own layers",))
+    return Ways((NATIVE, PLUGIN))
+
+
+def _require_plugin(backend: str, library: Path | None, operators: int) -> None:
+    if backend != TENSORRT:
+        raise TosaEdgeError(
+            f"--plugin on is for {TENSORRT}, and this engine is for {backend}",
+            f"Add --backend {TENSORRT}, or leave --plugin out.",
         )
-    if asked == AUTO and backend == TENSORRT:
-        return ("no tosa-edge plugin is installed here: built from TensorRT's own layers, untimed",)
-    return ()
+    if not operators:
+        raise TosaEdgeError(
+            "--plugin on has no use: this graph selects no tokens",
+            "Leave --plugin out, or choose another MODEL.",
+        )
+    if library is None:
+        raise MachineLacks(
+            "the TensorRT plugin of tosa-edge is not built here, and --plugin on asks for it",
+            f"{BUILD} Or --plugin off: TensorRT builds the same model of its own layers.",
+        )
 
 
 def _best(machine: Machine) -> Choice:

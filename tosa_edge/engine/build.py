@@ -5,26 +5,28 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tosa_edge import __version__
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
-from tosa_edge.engine.auto import AUTO, choose, choose_plugin
+from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Ways, choose, choose_plugin
 from tosa_edge.engine.built import Built, Watch
-from tosa_edge.engine.compatibility import TITLES
+from tosa_edge.engine.candidates import Candidate, about_choice, candidates
 from tosa_edge.engine.describe import Plan, describe, sha256_of
-from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
+from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.load import check_engine
-from tosa_edge.engine.manifest import PASSED, Manifest
+from tosa_edge.engine.manifest import FAILED, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
-from tosa_edge.engine.store import claimed, save, scratch
+from tosa_edge.engine.store import claimed, save
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.after_build import validated
 
 if TYPE_CHECKING:
     from tosa_edge.model import LoadedGraph
+    from tosa_edge.validate.proof import Proof
 
 __all__ = ["Built", "Watch", "build"]
 
@@ -52,7 +54,7 @@ def build(
         pictures: a folder or a video to learn INT8 ranges from.
         out: a file, or a folder for the engine under its own name.
         max_drop: of delta1 in calibration; what costs most stays in float.
-        plugin: auto, on or off.
+        plugin: on or off: our layers in TensorRT, or its own. auto: the faster of them.
         validate: compare the engine with its float32 model. What fails is built all the same, and says so.
     """
     began = time.perf_counter()
@@ -62,7 +64,6 @@ def build(
         )
     machine = this_machine((backend,) if backend in BACKENDS else BACKENDS)
     choice = choose(backend, machine, targets)
-    about_plugin = choose_plugin(plugin, choice.backend)
     if max_drop is not None and pictures is None:
         raise TosaEdgeError(
             "--max-drop is for calibration, and there is none without pictures",
@@ -70,25 +71,29 @@ def build(
         )
     source = find_source(spec, precision, rest_is_half(choice.backend, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
+    ways = _ways(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice.backend, targets, machine), choice.backend)
     if engine.exists() and engine.samefile(source):
         raise TosaEdgeError(f"{engine} is the MODEL itself", "Give the engine another name with -o.")
+
+    def judged(manifest: Manifest) -> tuple[Manifest, Proof | None, tuple[str, ...]]:
+        if not validate or manifest.validation.result == PASSED:
+            return manifest, None, ()
+        return validated(engine, manifest, graph, machine, watch.on_step)
+
     with claimed(engine, watch.on_wait):
         digest = None
         if pictures is not None:
             graph, digest = _calibrated(graph, pictures, max_drop, watch)
-        plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine)
-        manifest = _already(engine, plan)
-        reused = manifest is not None
-        if manifest is None:
-            data, settings = _made(engine, plan, watch)
-            if max_drop is not None:
-                settings = {**settings, "max_drop": max_drop}
-            manifest = describe(plan, data, settings)
-            save(engine, data, manifest)
-        proof, about_proof = None, tuple[str, ...]()
-        if validate and manifest.validation.result != PASSED:
-            manifest, proof, about_proof = validated(engine, manifest, graph, machine, watch.on_step)
+        plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine, ways.ways)
+        found = _already(engine, plan)
+        if found is not None:
+            manifest, proof, about_proof = judged(found)
+        else:
+            for made in candidates(engine, plan, watch):
+                manifest, proof, about_proof = judged(_saved(engine, plan, made, max_drop))
+                if manifest.validation.result != FAILED:
+                    break
     departed = proof.departed.layer if proof and proof.departed else None
     return Built(
         engine,
@@ -97,9 +102,9 @@ def build(
         precision,
         manifest.engine_bytes,
         round(time.perf_counter() - began, 3),
-        reused,
+        found is not None,
         manifest.validation.result,
-        (*choice.notes, *about_plugin, *_advice(manifest), *about_proof),
+        (*choice.notes, *ways.notes, *_advice(manifest), *about_proof),
         tuple(asdict(check) for check in manifest.validation.checks),
         departed,
         proof.command if proof else None,
@@ -129,6 +134,12 @@ def _named(
     return EngineName(model, variant, info.height, info.width, info.batch, precision, backend, own)
 
 
+def _ways(asked: str, backend: str, graph: LoadedGraph) -> Ways:
+    here = library.find_library() if backend == TENSORRT else None
+    operators = sum(node.domain == DOMAIN for node in graph.proto.graph.node)
+    return choose_plugin(asked, backend, here, operators)
+
+
 def _calibrated(
     graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: Watch
 ) -> tuple[LoadedGraph, str]:
@@ -150,36 +161,23 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
     except TosaEdgeError:
         return None
     m = manifest
-    same = (m.backend, m.precision, m.targets, m.calibration, m.model_sha256, m.tosa_edge)
-    wanted = (plan.choice.backend, plan.precision, plan.targets, plan.calibration)
+    ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
+    same = (m.backend, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
+    wanted = (plan.choice.backend, plan.precision, plan.targets, plan.calibration, plan.ways)
     return manifest if same == (*wanted, sha256_of(plan.source), __version__) else None
 
 
-def _made(engine: Path, plan: Plan, watch: Watch) -> tuple[bytes, dict[str, Any]]:
-    backend = plan.choice.backend
-    if backend == ONNXRUNTIME:
-        from tosa_edge.engine.onnxruntime_builder import optimise
-
-        return optimise(plan.graph, scratch(engine))
-    from tosa_edge.calibration import activations_of
-    from tosa_edge.engine.tensorrt_builder import build_plan
-
-    if activations_of(plan.graph.proto) == "unsigned":
-        raise TosaEdgeError(
-            f"{plan.graph.label} has unsigned activations, which {TITLES[backend]} does not take",
-            "Calibrate it again with `tosa-edge calibrate`, whose default form runs on both.",
-        )
-    trt = tensorrt_module(backend)
-    assert trt is not None  # chosen
-
-    def on_progress(share: float) -> None:
-        watch.on_step("building", int(100 * share), 100)
-
-    made = build_plan(trt, backend, plan.graph, plan.targets, plan.machine.gpu, on_progress)
-    return made.data, made.settings
+def _saved(engine: Path, plan: Plan, made: Candidate, max_drop: float | None) -> Manifest:
+    settings = made.settings if max_drop is None else {**made.settings, "max_drop": max_drop}
+    manifest = describe(plan, made.data, settings)
+    manifest = replace(manifest, plugin=made.plugin, plugin_choice=made.choice)
+    save(engine, made.data, manifest)
+    return manifest
 
 
 def _advice(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.plugin_choice:
+        return (about_choice(manifest.plugin_choice),)
     if manifest.backend != ONNXRUNTIME:
         return ()
     if manifest.precision == "fp16":

@@ -88,6 +88,8 @@ def _others(m: Manifest, machine: Machine, model_sha256: str | None) -> Iterator
         )
     if version != m.backend_version:
         yield f"was built for {title} {m.backend_version}, and this is {title} {version}"
+    if m.plugin is not None and machine.plugin_sha256 is None:
+        yield f"was built with the plugin {m.plugin.name}, which is not here (docs/plugin.md)"
     if m.plugin is not None and m.plugin.sha256 != machine.plugin_sha256:
         yield f"was built with another build of the plugin {m.plugin.name} than this machine has"
     yield from _other_processor(m, machine) if m.backend == ONNXRUNTIME else _other_gpu(m, machine)

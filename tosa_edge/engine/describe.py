@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
-from tosa_edge.engine.auto import Choice
+from tosa_edge.engine.auto import NATIVE, Choice
 from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Manifest, Port, Validation
 from tosa_edge.engine.source import rebuild_source
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides what an engine will be. `calibration` is the digest of the quantised graph."""
+    """All that decides what an engine will be.
+
+    calibration: the digest of the quantised graph.
+    ways: with whose layers it is built.
+    """
 
     source: Path
     graph: LoadedGraph
@@ -31,6 +35,7 @@ class Plan:
     pictures: Path | None
     calibration: str | None
     machine: Machine
+    ways: tuple[str, ...] = (NATIVE,)
 
 
 def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
@@ -60,6 +65,7 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
         calibration=plan.calibration,
         pictures=str(plan.pictures.absolute()) if plan.pictures else None,
         validation=Validation(note=note),
+        graph=info,
     )
     try:
         return Manifest.from_json(manifest.to_json().encode())

@@ -47,6 +47,7 @@ def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
         ),
         versions,
         gpu,
+        _plugin() if versions.get(TENSORRT) else None,
     )
 
 
@@ -56,6 +57,14 @@ def tensorrt_module(backend: str) -> ModuleType | None:
         return importlib.import_module(MODULES[backend])
     except (ImportError, OSError):
         return None
+
+
+def _plugin() -> str | None:
+    """sha256 of our library of TensorRT plugins."""
+    from tosa_edge.plugins import library
+
+    path = library.find_library()
+    return library.identity(path)[2] if path else None
 
 
 def _version(backend: str) -> str | None:

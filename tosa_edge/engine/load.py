@@ -63,6 +63,10 @@ def open_engine(path: Path, manifest: Manifest, data: bytes) -> Any:
     """TensorRT's engine object; only for one that was compared with this machine."""
     trt = tensorrt_module(manifest.backend)
     assert trt is not None  # compared
+    if manifest.plugin is not None:
+        from tosa_edge.plugins.library import load_library
+
+        load_library(trt)
     engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
     if engine is None:
         raise TosaEdgeError(
@@ -79,8 +83,8 @@ def load_engine_graph(path: Path) -> LoadedGraph:
         return load_engine(path)
     check_engine(path)
     raise TosaEdgeError(
-        f"{path} is whole and fits this machine, but no verb runs {TITLES[manifest.backend]} engines so far",
-        f"Give its model instead: {manifest.source}.",
+        f"{path} is an engine of {TITLES[manifest.backend]}, and this takes the graph itself",
+        f"Give its model: {manifest.source}.",
     )
 
 

@@ -26,65 +26,26 @@ from tosa_edge.engine.fields import (
     truth,
     whole,
 )
+from tosa_edge.engine.parts import (
+    FAILED,
+    NOT_COMPARED,
+    NOT_RUN,
+    PASSED,
+    Host,
+    Judged,
+    Plugin,
+    Port,
+    Validation,
+)
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.info import GraphInfo
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
-FORMAT = 2
-NOT_RUN, PASSED, FAILED = "not run", "passed", "failed"
+FORMAT = 3
 
 
 class NewerFormat(ValueError):
     """The manifest was written by a later tosa-edge."""
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output, as NumPy names its type."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Host:
-    """The machine an engine was built on, as far as an engine cares; None where there is none of it."""
-
-    arch: str
-    cpu: str
-    cpu_features: tuple[str, ...]
-    onnxruntime: str | None = None
-    gpu: str | None = None
-    sm: int | None = None
-    cuda: str | None = None
-    driver: str | None = None
-    jetpack: str | None = None
-
-
-@dataclass(frozen=True)
-class Plugin:
-    name: str
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One check of the validation; `limit` is None where a figure is only reported, `value` if not finite."""
-
-    name: str
-    value: float | None
-    limit: float | None
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Validation:
-    """`result` is "not run" until the engine has been compared with its model. Format 1 had no `checks`."""
-
-    result: str = NOT_RUN
-    note: str = "the engine has not been compared with its model"
-    checks: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +55,8 @@ class Manifest:
     model_sha256: of the graph's file, which in a model folder names the sha256 of its weights.
     targets: the compute capabilities asked for, as 86 for 8.6; none means whatever the backend supports.
     calibration: sha256 of the quantised graph, where calibration made it; `pictures` is where from.
-    plugin_choice: the timing by which plugin or native was chosen; nothing chooses so far.
+    plugin_choice: the timing by which `plugin` or native was chosen, where both were built.
+    graph: what the graph says of itself, for hosts whose engines do not hold it. Formats before 3 have none.
     """
 
     engine_sha256: str
@@ -120,11 +82,14 @@ class Manifest:
     calibration: str | None = None
     pictures: str | None = None
     plugin_choice: dict[str, Any] | None = None
-    validation: Validation = Validation()
+    validation: Validation = NOT_COMPARED
+    graph: GraphInfo | None = None
     format: int = FORMAT
 
     def to_json(self) -> str:
         raw = asdict(self)
+        if self.format < 3:
+            del raw["graph"]
         if self.format == 1:
             del raw["validation"]["checks"]
         return json.dumps(raw, indent=2) + "\n"
@@ -136,7 +101,7 @@ class Manifest:
         found = raw.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
             raise NewerFormat("it was written by a newer tosa-edge")
-        return cls(**record(raw, _MANIFEST | {"validation": _validation_1} if found == 1 else _MANIFEST))
+        return cls(**record(raw, _fields_of(found)))
 
 
 def _made(cls: type, checks: dict[str, Check]) -> Check:
@@ -154,6 +119,13 @@ def _consistent(check: Check) -> Check:
         return found
 
     return checked
+
+
+def _graph(value: Any) -> GraphInfo:
+    found = GraphInfo.from_object(value)
+    if set(value) != set(vars(found)):
+        raise ValueError("has other fields than the description of a graph")
+    return found
 
 
 _sm = whole(10, 999)
@@ -195,7 +167,17 @@ _MANIFEST: dict[str, Check] = {
     "pictures": maybe(text),
     "plugin_choice": maybe(mapping(setting)),
     "validation": _consistent(_made(Validation, {**_VALIDATION, "checks": some(_judged)})),
+    "graph": maybe(_graph),
 }
+
+
+def _fields_of(format: Any) -> dict[str, Check]:
+    fields = dict(_MANIFEST)
+    if format in (1, 2):
+        del fields["graph"]
+    if format == 1:
+        fields["validation"] = _validation_1
+    return fields
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -20,6 +20,7 @@ def command(
     targets: Sequence[int] = (),
     pictures: str | None = None,
     max_drop: object = None,
+    plugin: bool = False,
 ) -> str:
     words = ["tosa-edge", "build", source, "--precision", precision, "--backend", backend]
     for target in targets:
@@ -28,13 +29,16 @@ def command(
         words += ["--calib", pictures]
     if max_drop is not None:
         words += ["--max-drop", str(max_drop)]
+    if plugin:
+        words += ["--plugin", "on"]
     return shlex.join([*words, "-o", str(out)])
 
 
 def from_manifest(manifest: Manifest, engine: Path) -> str:
     m = manifest
     budget = m.settings.get("max_drop")
-    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures, budget)
+    asked = m.plugin is not None and m.plugin_choice is None  # else both ways are tried again
+    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures, budget, asked)
 
 
 def from_name(engine: Path) -> str:

@@ -54,8 +54,8 @@ def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[Lo
     wanted = precision or found
     if graph.info.form == "plugin" or _needs_plugin(graph):
         raise TosaEdgeError(
-            f"{graph.label} is in plugin form, and the plugin is not part of this tosa-edge",
-            "Export the portable form, which every backend takes: tosa-edge export CKPT -o FILE.onnx.",
+            f"{graph.label} is in plugin form, which is for other programs: this one makes its own",
+            "Give the portable form, with --plugin on: tosa-edge export CKPT -o FILE.onnx.",
         )
     if wanted == "int8" and found != "int8" and not calibrated:
         raise TosaEdgeError(

@@ -40,13 +40,15 @@ def build_plan(
     gpu: Gpu | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Plan:
-    """The serialised engine of a portable graph.
+    """The serialised engine of a graph; our plugins must be loaded where it is in plugin form.
 
     Args:
         trt: the module `tensorrt` or `tensorrt_rtx`.
         targets: compute capabilities as 86; TensorRT-RTX only.
         on_progress: gets the share that is done, 0 to 1.
     """
+    from tosa_edge.export.plugin_form import plugin_nodes
+
     log = logger(trt)
     builder = trt.Builder(log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -56,7 +58,7 @@ def build_plan(
             f"{TITLES[backend]} {trt.__version__} cannot take {graph.label}: {_complaint(parser, log)}",
             "Export it again with `tosa-edge export`; or use --backend onnxruntime.",
         )
-    refuse_plugins(network, graph.label)
+    check_plugins(network, graph.label, plugin_nodes(graph.proto))
     config = builder.create_builder_config()
     # TensorFloat-32 keeps 10 bits of a float32: enough to choose other tokens than the model chose.
     config.clear_flag(trt.BuilderFlag.TF32)
@@ -78,15 +80,21 @@ def build_plan(
     return Plan(bytes(plan), settings)
 
 
-def refuse_plugins(network: Any, label: str) -> None:
-    """The portable form is built of standard layers only: an engine with a plugin needs it to load."""
+def check_plugins(network: Any, label: str, expected: int) -> None:
+    """A portable graph is built of standard layers only: an engine with a plugin needs it to load."""
     kinds = [str(network.get_layer(i).type) for i in range(network.num_layers)]
     plugins = sum("PLUGIN" in kind for kind in kinds)
-    if plugins:
+    if plugins == expected:
+        return
+    if not expected:
         raise TosaEdgeError(
             f"{label} became {plugins} plugin layers, and the portable form has none",
             "Build it in a process that has loaded no TensorRT plugins.",
         )
+    raise TosaEdgeError(
+        f"{label} became {plugins} plugin layers, and it has {expected} operators for our plugin",
+        "Build the plugin of this tosa-edge, `make plugin`, or use --plugin off.",
+    )
 
 
 def set_targets(trt: ModuleType, config: Any, targets: tuple[int, ...]) -> None:

@@ -15,6 +15,8 @@ from tosa_edge.runtime.opencv import opencv
 if TYPE_CHECKING:
     import numpy as np
 
+# INFERNO grows evenly brighter, also in print, so it is what files are painted in.
+COLOUR_MAPS = ("inferno", "turbo", "viridis", "magma", "grey")
 LOW, HIGH = 2, 98
 _SAMPLES = 40_000
 _NEAREST_METRES = 0.1
@@ -27,12 +29,29 @@ class ColourScale:
         output: the graph's output kind; metric depth is shown as its inverse, so near is bright in both.
         smoothing: how far the range moves towards each new frame's; 0.06 is three quarters of the way in
             23 frames.
+
+    `range` is that running range, as nearness; `fixed`, where somebody chose one, is shown instead of it.
     """
 
     def __init__(self, output: str = "relative_inverse_depth", smoothing: float = 0.06) -> None:
         self.output = output
         self.smoothing = smoothing
         self.range: tuple[float, float] | None = None
+        self.fixed: tuple[float, float] | None = None
+
+    def fix(self, near: float, far: float) -> None:
+        """Shows this range, in the depth's own unit, until `fixed` is None again."""
+        low, high = (1 / max(end, _NEAREST_METRES) if self._metric else end for end in (far, near))
+        if not low < high:
+            raise ValueError("near is not nearer than far")
+        self.fixed = low, high
+
+    def ends(self) -> tuple[float, float] | None:
+        """(near, far) of the running range in the depth's own unit; None before the first frame."""
+        if self.range is None:
+            return None
+        low, high = self.range
+        return (1 / high, 1 / low) if self._metric else (high, low)
 
     def update(self, depth: np.ndarray) -> None:
         """Lets the range take notice of one frame, float32 [H, W]."""
@@ -55,7 +74,7 @@ class ColourScale:
         """float32 [H, W] -> uint8 [H, W], 255 nearest; what is not finite is 0."""
         import numpy as np
 
-        low, high = self.range or (0.0, 1.0)
+        low, high = self.fixed or self.range or (0.0, 1.0)
         share = (self._nearness(depth) - low) / max(high - low, 1e-6)
         share = np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0)
         return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
@@ -65,13 +84,21 @@ class ColourScale:
         self.update(depth)
         return colour(self.levels(depth))
 
+    @property
+    def _metric(self) -> bool:
+        return self.output != "relative_inverse_depth"
+
     def _nearness(self, depth: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        return depth if self.output == "relative_inverse_depth" else 1 / np.maximum(depth, _NEAREST_METRES)
+        return 1 / np.maximum(depth, _NEAREST_METRES) if self._metric else depth
 
 
-def colour(levels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W] -> RGB uint8 [H, W, 3] in INFERNO, which grows evenly brighter, also in print."""
+def colour(levels: np.ndarray, name: str = COLOUR_MAPS[0]) -> np.ndarray:
+    """uint8 [H, W] -> RGB uint8 [H, W, 3] in one of `COLOUR_MAPS`."""
     cv2 = opencv()
-    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    if name == "grey":
+        return cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(
+        cv2.applyColorMap(levels, getattr(cv2, f"COLORMAP_{name.upper()}")), cv2.COLOR_BGR2RGB
+    )

@@ -41,11 +41,13 @@ class Fit:
     source: Box
     target: Box
 
-    def forward(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] at the frame's size -> uint8 [h, w, 3] at the graph's."""
+    def forward(self, picture: np.ndarray, bgr: bool = False) -> np.ndarray:
+        """uint8 [H, W, 3] at the frame's size -> uint8 [h, w, 3] at the graph's; RGB, also from BGR."""
         import numpy as np
 
         seen = resample(picture[self.source.slices], (self.target.height, self.target.width))
+        if bgr:
+            seen = seen[..., ::-1]
         if seen.shape[:2] == self.size:
             return np.ascontiguousarray(seen)
         out = np.empty((*self.size, 3), picture.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import numpy as np
 
 from tosa_edge.depth_model import Prediction
@@ -23,9 +25,14 @@ class Painter:
         self._info = info
         self._scale = ColourScale(info.output)
         self._tile: tuple[int, int] | None = None
+        self._lock = Lock()  # a window paints in its own thread
 
     def __call__(self, frame: Frame, prediction: Prediction) -> np.ndarray:
         """RGB uint8 [h, w, 3]; both sides even, which video needs."""
+        with self._lock:
+            return self._painted(frame, prediction)
+
+    def _painted(self, frame: Frame, prediction: Prediction) -> np.ndarray:
         height, width = frame.picture.shape[:2]
         if self._tile is None:
             self._tile = _tile_size(height, width)

@@ -1,106 +1,157 @@
-"""Frames through a model into sinks, one after the other, with the time of every stage."""
+"""Frames through a model into sinks: capture, inference and output each in a thread of its own.
+
+    source --(waits or forgets)--> model, in the caller's thread --(waits or forgets)--> sinks
+
+A file loses nothing: whoever is ahead waits. The world does not wait, so of a live source only the newest
+frame is worth having, and nothing behind the model can hold it up: what there is no time for is counted.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event
+from typing import Protocol
 
 import numpy as np
 
-from tosa_edge.depth_model import DepthModel
+from tosa_edge.depth_model import Prediction
+from tosa_edge.info import GraphInfo
+from tosa_edge.runtime.handoff import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source
+from tosa_edge.runtime.stage import Stage
+from tosa_edge.runtime.summary import Summary
+from tosa_edge.runtime.times import Rate, Times
 
-# What a frame waits for between its arrival and its depth.
-LATENCY = ("prepare", "infer", "restore")
+_AHEAD = 2  # frames of a file read ahead, and results of one that may wait for the sinks
+_BEHIND = 8  # results of a live source that may wait for the sinks before the oldest is forgotten
+_LONGEST_GOODBYE = 10.0
 
-
-@dataclass
-class Summary:
-    """What a run was: `fps` counts all of it, also reading, drawing, writing; `latency_ms` only the depth."""
-
-    frames: int = 0
-    seconds: float = 0.0
-    times_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    outputs: list[Path] = field(default_factory=list)
-
-    @property
-    def fps(self) -> float:
-        return self.frames / self.seconds if self.seconds else 0.0
-
-    @property
-    def latency_ms(self) -> dict[str, float]:
-        return percentiles(np.sum([self.times_ms[stage] for stage in LATENCY], axis=0))
-
-    @property
-    def stages_ms(self) -> dict[str, float]:
-        """The median of each stage."""
-        return {stage: round(float(np.median(times)), 3) for stage, times in self.times_ms.items()}
-
-    def as_dict(self) -> dict[str, object]:
-        return {
-            "frames": self.frames,
-            "fps": round(self.fps, 2),
-            "latency_ms": self.latency_ms,
-            "stages_ms": self.stages_ms,
-            "outputs": [str(path) for path in self.outputs],
-        }
+Frames = Handoff[tuple[int, Frame]]
+Results = Handoff[Result]
 
 
-def percentiles(times: np.ndarray) -> dict[str, float]:
-    return {f"p{p}": round(float(np.percentile(times, p)), 3) for p in (50, 90, 99)}
+class Predictor(Protocol):
+    """A model. Each stream of frames has a number, for models that remember."""
+
+    info: GraphInfo
+    label: str
+
+    def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction: ...
 
 
 def run(
-    source: Source,
-    model: DepthModel,
+    sources: Source | Sequence[Source],
+    model: Predictor,
     sinks: Sequence[Sink],
-    on_frame: Callable[[int], None] = lambda index: None,
+    on_result: Callable[[Result, Summary], None] = lambda result, summary: None,
+    stop: Event | None = None,
 ) -> Summary:
-    """Takes every frame of `source` to every sink; all sinks complete, or none leaves anything behind."""
-    summary = Summary()
-    painter = Painter(model.info)
+    """Takes every frame of the sources to every sink; all sinks complete, or none leaves anything behind.
+
+    It ends with the last source, or when `stop` is set: what was done until then is kept. Or with the first
+    stage that fails: then all others are stopped, and its error is raised.
+    """
+    streams = list(sources) if isinstance(sources, Sequence) else [sources]
+    live = any(source.live for source in streams)
+    stop, summary = stop or Event(), Summary()
+    frames: Frames = Handoff(1 if live else _AHEAD, len(streams))
+    results: Results = Handoff(_BEHIND if live else _AHEAD)
+
+    def give_up(error: BaseException) -> None:
+        results.close()
+        frames.fail(error)
+
+    stages = [
+        Stage("capture", partial(_capture, number, source, frames, summary.times), give_up)
+        for number, source in enumerate(streams)
+    ]
+    output = Stage("sink", partial(_output, results, sinks, summary.times), give_up)
+    # Whoever tells to stop, a signal handler perhaps, can do no more than that.
+    heed = Stage("stop", partial(_heed, stop, frames), give_up)
     try:
-        # The first run of a graph takes its memory; that is not the time of a frame.
-        model.predict(np.zeros((model.info.height, model.info.width, 3), np.uint8))
+        summary.warm_up_ms = _warm_up(model)
         began = time.perf_counter()
-        for frame, milliseconds in _timed(source):
-            summary.times_ms["read"].append(milliseconds)
-            prediction = model.predict(frame.picture)
-            for stage, taken in prediction.times_ms.items():
-                summary.times_ms[stage].append(taken)
-            with _stage(summary, "paint"):
-                panel = painter(frame, prediction)
-            with _stage(summary, "write"):
-                for sink in sinks:
-                    sink.write(Result(frame, prediction, panel))
-            summary.frames += 1
-            on_frame(frame.index)
+        for stage in (*stages, output, heed):
+            stage.start()
+        for result in _infer(streams, model, frames, summary):
+            results.give(result, waits=not live)
+            on_result(result, summary)
+            if stop.is_set():
+                break
+        results.finish()
+        output.finished()
         summary.seconds = time.perf_counter() - began
+        summary.stopped, summary.unwritten = stop.is_set(), sum(results.dropped.values())
         for sink in sinks:
             sink.seal()
-        summary.outputs = [sink.commit() for sink in sinks]
+        summary.outputs = [path for path in [sink.commit() for sink in sinks] if path is not None]
     except BaseException:
+        _see_off((*stages, output, heed), streams, (frames, results), stop)
         for sink in reversed(sinks):  # the first made the folder, so it is the last to leave it
             sink.abort()
         raise
+    _see_off((*stages, output, heed), streams, (frames, results), stop)
     return summary
 
 
-def _timed(source: Source) -> Iterator[tuple[Frame, float]]:
-    began = time.perf_counter()
-    for frame in source:
-        yield frame, 1000 * (time.perf_counter() - began)
+def _heed(stop: Event, frames: Frames) -> None:
+    stop.wait()
+    frames.close()
+
+
+def _capture(number: int, source: Source, frames: Frames, times: Times) -> None:
+    try:
         began = time.perf_counter()
+        for frame in source:
+            times.add("capture", 1000 * (time.perf_counter() - began))
+            if not frames.give((number, frame), number, waits=not source.live):
+                return
+            began = time.perf_counter()
+    finally:
+        frames.finish()
 
 
-@contextmanager
-def _stage(summary: Summary, name: str) -> Iterator[None]:
+def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary: Summary):  # type: ignore[no-untyped-def]
+    painters, rate = [Painter(model.info) for _ in streams], Rate()
+    for number, frame in frames:
+        prediction = model.predict_next(frame.picture, number)
+        age = 1000 * (time.monotonic() - frame.arrived)
+        summary.add_prediction(prediction.times_ms, age)
+        summary.dropped = sum(frames.dropped.values())
+        summary.reconnects = sum(source.reconnects for source in streams)
+        counts = summary.dropped, summary.reconnects
+        yield Result(frame, prediction, painters[number], age, rate.tick(), *counts, stream=number)
+
+
+def _output(results: Results, sinks: Sequence[Sink], times: Times) -> None:
+    for result in results:
+        began = time.perf_counter()
+        for sink in sinks:
+            sink.write(result)
+        times.add("sink", 1000 * (time.perf_counter() - began))
+
+
+def _warm_up(model: Predictor) -> float:
+    """The first run of a graph takes its memory; that is not the time of a frame."""
     began = time.perf_counter()
-    yield
-    summary.times_ms[name].append(1000 * (time.perf_counter() - began))
+    model.predict_next(np.zeros((model.info.height, model.info.width, 3), np.uint8), -1)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _see_off(
+    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff], stop: Event
+) -> None:
+    """Lets every thread go home. One that hangs in a camera's driver is left behind, after a while."""
+    stop.set()
+    for handoff in handoffs:
+        handoff.close()
+    for source in sources:
+        source.close()
+    deadline = time.monotonic() + _LONGEST_GOODBYE
+    for stage in stages:
+        if stage.ident is not None:
+            stage.join(max(0.0, deadline - time.monotonic()))

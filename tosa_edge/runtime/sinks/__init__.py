@@ -7,6 +7,7 @@ Nothing is seen under its final name before it is complete: a sink writes to a t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,26 +15,43 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tosa_edge.depth_model import Prediction
+    from tosa_edge.runtime.panels import Painter
     from tosa_edge.runtime.sources import Frame
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one frame became; `panel` is the RGB uint8 [h, w, 3] picture made for people."""
+    """What one frame became.
+
+    age_ms: from the frame's arrival to its depth; what a robot's controller feels.
+    fps: results a second of late. dropped, reconnects: of all sources, so far. stream: which source.
+    """
 
     frame: Frame
     prediction: Prediction
-    panel: np.ndarray
+    painter: Painter
+    age_ms: float
+    fps: float
+    dropped: int
+    reconnects: int
+    stream: int = 0
+
+    @cached_property
+    def panel(self) -> np.ndarray:
+        """The RGB uint8 [h, w, 3] picture made for people, painted when the first sink asks."""
+        return self.painter(self.frame, self.prediction)
 
 
 class Sink(Protocol):
+    """Called from one thread, which is not the one that infers."""
+
     def write(self, result: Result) -> None: ...
 
     def seal(self) -> None:
         """Completes and checks what was written. Raises when it is not whole."""
 
-    def commit(self) -> Path:
-        """Gives it its final name, and says which."""
+    def commit(self) -> Path | None:
+        """Gives it its final name, and says which; None from a sink that leaves no file."""
 
     def abort(self) -> None:
         """Leaves nothing behind. May be called at any time, and twice."""

@@ -6,29 +6,39 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.runtime.opencv import opencv, silence
 from tosa_edge.runtime.sinks import Result
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # VP8 is written in real time by two cores, VP9 four times as slowly; every browser plays both.
 CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
 _LOOK_EVERY = 50
+_LONGEST_STILL_S = 1.0
 
 
 class VideoSink:
-    """Writes the panels. OpenCV's writer never reports an error, so what it wrote is read back."""
+    """Writes the panels. OpenCV's writer never reports an error, so what it wrote is read back.
 
-    def __init__(self, path: Path, fps: float) -> None:
+    Args:
+        paced: the frames come when they come, as of a camera: each is written as often as it takes for the
+            video to run at the world's own speed. A gap is cut to a second.
+    """
+
+    def __init__(self, path: Path, fps: float, paced: bool = False) -> None:
         if path.suffix.lower() not in CODECS:
             raise TosaEdgeError(
                 f"{path} has no ending of a video that can be written",
                 f"End it with one of: {', '.join(CODECS)}.",
             )
         self._fps = min(max(fps, 1.0), 60.0)
-        self._written = 0
+        self._written, self._paced = 0, paced
+        self._began: float | None = None
         self._writer: Any = None
         self._pending = Pending(path)
 
@@ -36,7 +46,22 @@ class VideoSink:
         if self._writer is None:
             self._open(result.panel.shape[1], result.panel.shape[0])
         cv2 = opencv()
-        self._writer.write(cv2.cvtColor(result.panel, cv2.COLOR_RGB2BGR))
+        panel = cv2.cvtColor(result.panel, cv2.COLOR_RGB2BGR)
+        for _ in range(self._copies(result.frame.timestamp) if self._paced else 1):
+            self._write(panel)
+
+    def _copies(self, now: float) -> int:
+        """How often a frame of this moment has to be written."""
+        if self._began is None:
+            self._began = now
+        due = int((now - self._began) * self._fps + 0.5) + 1 - self._written
+        most = max(1, int(_LONGEST_STILL_S * self._fps))
+        if due > most:
+            self._began += (due - most) / self._fps
+        return max(0, min(due, most))
+
+    def _write(self, panel: np.ndarray) -> None:
+        self._writer.write(panel)
         self._written += 1
         if self._written % _LOOK_EVERY == 0 and not shutil.disk_usage(self._pending.path.parent).free:
             raise cannot_write(self._pending.final, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))

@@ -13,6 +13,7 @@ from tosa_edge.runtime.sources import Frame
 
 class FolderSource:
     fps = 10.0  # pictures in a folder say nothing of their rate; ten a second can be watched
+    live, reconnects = False, 0
 
     def __init__(self, spec: str) -> None:
         self.label = spec

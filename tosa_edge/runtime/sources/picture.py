@@ -12,6 +12,7 @@ from tosa_edge.runtime.sources import Frame
 class PictureSource:
     fps = 1.0
     frames: int | None = 1
+    live, reconnects = False, 0
 
     def __init__(self, spec: str) -> None:
         self.label = spec

@@ -21,6 +21,8 @@ _MISSING_SHARE, _MISSING_SECONDS = 0.2, 0.25
 
 
 class VideoSource:
+    live, reconnects = False, 0
+
     def __init__(self, spec: str) -> None:
         path = Path(spec)
         require_file(path)

@@ -1,0 +1,238 @@
+"""Threads that overlap: what is dropped is counted, who fails stops all, a stop keeps what was done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+import pytest
+
+from tests import tiny
+from tosa_edge import DepthModel
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime import pipeline
+from tosa_edge.runtime.sinks.callback import CallbackSink
+from tosa_edge.runtime.sinks.newest import NewestOnly
+from tosa_edge.runtime.sinks.of_stream import OfStream
+from tosa_edge.runtime.sinks.video import VideoSink
+from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources.iterable import IterableSource
+from tosa_edge.runtime.sources.pattern import PatternSource
+from tosa_edge.runtime.sources.video import VideoSource
+
+
+@pytest.fixture
+def model(tmp_path) -> DepthModel:
+    return DepthModel.load(str(tiny.save(tmp_path / "m.onnx", tiny.selective_info())), threads=1)
+
+
+@dataclass
+class Slow:
+    """A model that takes its time, as `infer` of a GPU would: the interpreter is free meanwhile."""
+
+    inner: DepthModel
+    gate: Event = field(default_factory=Event)
+    takes: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.info, self.label = self.inner.info, "slow"
+
+    def predict_next(self, frame, stream=0):
+        time.sleep(self.takes)
+        return self.inner.predict(frame)
+
+
+def pictures(count, height=48, width=64):
+    return [np.full((height, width, 3), i % 256, np.uint8) for i in range(count)]
+
+
+def threads_of_ours():
+    return [t.name for t in threading.enumerate() if t.name.startswith("tosa-edge")]
+
+
+def test_a_file_reaches_every_sink_in_order_however_slow_they_are(model):
+    seen: list[int] = []
+
+    def take(result):
+        time.sleep(0.002)
+        seen.append(result.frame.index)
+
+    summary = pipeline.run(IterableSource(pictures(60)), model, [CallbackSink(take)])
+    assert seen == list(range(60))
+    assert (summary.frames, summary.dropped, summary.unwritten) == (60, 0, 0)
+    assert not threads_of_ours()
+
+
+def test_of_a_live_source_the_newest_is_taken_and_the_others_are_counted(model):
+    seen: list[int] = []
+    summary = pipeline.run(
+        PatternSource("test://64x48?fps=200&frames=80"),
+        Slow(model, takes=0.03),
+        [CallbackSink(lambda result: seen.append(result.frame.index))],
+    )
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 79
+    assert len(seen) == summary.frames < 80
+    assert summary.frames + summary.dropped == 80
+    assert summary.as_dict()["stages"]["age"]["p50"] >= 30
+
+
+def test_a_sink_slower_than_a_camera_holds_nothing_up(model):
+    gate, seen = Event(), []
+
+    def take(result):
+        gate.wait(20)
+        seen.append(result.frame.index)
+
+    def done(result, summary):
+        if summary.frames == 40:
+            gate.set()
+
+    source = PatternSource("test://64x48?fps=400&frames=400")
+    summary = pipeline.run(source, model, [CallbackSink(take)], done)
+    assert summary.frames > 40
+    assert summary.unwritten > 0
+    assert summary.frames == len(seen) + summary.unwritten
+
+
+def test_a_viewer_that_hangs_holds_nothing_up_either(model):
+    gate = Event()
+    seen: list[int] = []
+    sinks = [
+        CallbackSink(lambda r: seen.append(r.frame.index)),
+        NewestOnly(CallbackSink(lambda r: gate.wait(20))),
+    ]
+    summary = pipeline.run(
+        IterableSource(pictures(50)), model, sinks, lambda r, s: s.frames == 50 and gate.set()
+    )
+    assert summary.frames == len(seen) == 50
+
+
+class _Broken:
+    live, reconnects, fps, frames, label = False, 0, 30.0, None, "broken"
+
+    def __init__(self, error):
+        self.error = error
+
+    def __iter__(self):
+        yield from IterableSource(pictures(3))
+        raise self.error
+
+    def close(self):
+        pass
+
+
+@dataclass
+class _Kept:
+    """A sink that remembers how it ended."""
+
+    fails_at: int | None = None
+    ended: list[str] = field(default_factory=list)
+
+    def write(self, result):
+        if result.frame.index == self.fails_at:
+            raise RuntimeError("no more paper")
+
+    def seal(self):
+        self.ended.append("sealed")
+
+    def commit(self):
+        self.ended.append("committed")
+
+    def abort(self):
+        self.ended.append("aborted")
+
+
+def test_a_dead_stage_stops_all_and_says_which_it_was(model):
+    for source, sink, stage in (
+        (_Broken(ValueError("lens cap")), _Kept(), "the capture stage failed: ValueError: lens cap"),
+        (
+            PatternSource("test://64x48"),
+            _Kept(fails_at=5),
+            "the sink stage failed: RuntimeError: no more paper",
+        ),
+    ):
+        with pytest.raises(RuntimeError, match=stage):
+            pipeline.run(source, model, [sink])
+        assert sink.ended == ["aborted"]
+        assert not threads_of_ours()
+    with pytest.raises(TosaEdgeError, match="cut short"):
+        pipeline.run(_Broken(TosaEdgeError("cut short", "copy it again")), model, [])
+
+
+def test_a_model_that_fails_stops_the_other_stages(model):
+    class Failing(Slow):
+        def predict_next(self, frame, stream=0):
+            if stream == 0:
+                raise TosaEdgeError("the engine is gone", "plug it in")
+            return self.inner.predict(frame)
+
+    sink = _Kept()
+    with pytest.raises(TosaEdgeError, match="engine is gone"):
+        pipeline.run(PatternSource("test://64x48"), Failing(model), [sink])
+    assert sink.ended == ["aborted"]
+    assert not threads_of_ours()
+
+
+def test_told_to_stop_it_keeps_what_was_done(model):
+    stop, sink = Event(), _Kept()
+    summary = pipeline.run(
+        PatternSource("test://64x48?fps=100"), model, [sink], lambda r, s: s.frames == 5 and stop.set(), stop
+    )
+    assert summary.stopped
+    assert 5 <= summary.frames <= 8
+    assert sink.ended == ["sealed", "committed"]
+
+
+def test_a_silent_camera_can_be_stopped_too(model):
+    """It blocks in a driver; nothing but `close` would wake it, and stopping does not wait for a frame."""
+
+    class Silent(_Broken):
+        live = True
+
+        def __iter__(self):
+            self.closed = Event()
+            self.closed.wait(20)
+            return iter(())
+
+        def close(self):
+            self.closed.set()
+
+    stop = Event()
+    threading.Timer(0.2, stop.set).start()
+    summary = pipeline.run(Silent(None), model, [_Kept()], stop=stop)
+    assert summary.frames == 0
+    assert not threads_of_ours()
+
+
+def test_several_sources_share_a_model_and_each_has_its_own_sinks(model):
+    seen: dict[int, list[int]] = {0: [], 1: []}
+    sources = [IterableSource(pictures(20)), IterableSource(pictures(30, 32, 48))]
+    sinks = [OfStream(n, CallbackSink(lambda r, n=n: seen[n].append(r.frame.index))) for n in seen]
+    summary = pipeline.run(sources, model, sinks)
+    assert summary.frames == 50
+    assert seen == {0: list(range(20)), 1: list(range(30))}
+
+
+def test_frames_of_another_size_in_the_middle_are_just_frames(model):
+    mixed = pictures(3) + pictures(3, 100, 40) + pictures(3)
+    shapes = []
+    pipeline.run(
+        IterableSource(mixed), model, [CallbackSink(lambda r: shapes.append(r.prediction.depth.shape))]
+    )
+    assert shapes == [p.shape[:2] for p in mixed]
+
+
+def test_a_recording_of_a_camera_plays_at_the_worlds_own_speed(tmp_path, model):
+    """Ten frames over three seconds at thirty frames a second, then a gap of an hour, which is cut to one."""
+    moments = [*np.arange(10) * 0.3, 3600.0]
+    frames = [Frame(i, t, np.full((48, 64, 3), 20 * i, np.uint8), str(i)) for i, t in enumerate(moments)]
+    sink = VideoSink(tmp_path / "v.avi", 30, paced=True)
+    pipeline.run(IterableSource(frames), model, [sink])
+    shown = [int(frame.picture[30:60, :60].mean()) for frame in VideoSource(str(tmp_path / "v.avi"))]
+    assert 82 <= len(shown) - 30 <= 84
+    for index, moment in enumerate(moments[:10]):
+        assert abs(shown[round(moment * 30)] - 20 * index) < 6

@@ -1,0 +1,69 @@
+"""MODEL or engine, however the user names it, to a backend that runs it here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tosa_edge.backends import Backend
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.engine import ONNXRUNTIME, rebuild
+from tosa_edge.engine.host import tensorrt_module
+from tosa_edge.engine.load import check_engine, is_engine, manifest_of, open_engine
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.model import find_graph, load_graph
+
+if TYPE_CHECKING:
+    from tosa_edge.engine.manifest import Manifest
+    from tosa_edge.info import GraphInfo
+
+
+@dataclass(frozen=True)
+class Opened:
+    """`backend` is not active yet; `host` names what it is, as a manifest does."""
+
+    backend: Backend
+    info: GraphInfo
+    label: str
+    host: str
+
+
+def open_model(spec: str, threads: int = 0) -> Opened:
+    """Args: threads: of ONNX Runtime, 0 is one for each core."""
+    path = find_graph(spec)
+    if is_engine(path):
+        manifest = manifest_of(path)
+        if manifest.backend != ONNXRUNTIME:
+            return _open_tensorrt(path, manifest)
+    graph = load_graph(spec)
+    return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
+
+
+def _open_tensorrt(path: Path, manifest: Manifest) -> Opened:
+    from tosa_edge.backends.tensorrt import TensorRtBackend
+
+    info = info_of(path, manifest)
+    trt = tensorrt_module(manifest.backend)
+    if trt is None:
+        check_engine(path)  # which says what is missing, and what to do
+        raise MachineLacks(f"{path} cannot be opened here", "See `tosa-edge doctor`.")
+    backend = TensorRtBackend(
+        trt, lambda: check_engine(path), lambda checked: open_engine(path, *checked), path.stem
+    )
+    return Opened(backend, info, path.stem, manifest.backend)
+
+
+def info_of(path: Path, manifest: Manifest) -> GraphInfo:
+    """What the graph said of itself: from the manifest, or of older ones from the model it was built from."""
+    if manifest.graph is not None:
+        return manifest.graph
+    from tosa_edge.engine.source import source_of
+
+    try:
+        return load_graph(str(source_of(manifest))).info
+    except TosaEdgeError as error:
+        raise TosaEdgeError(
+            f"the manifest of {path} is of an old form, which does not say what the engine computes",
+            f"Rebuild it: {rebuild.from_manifest(manifest, path)}",
+        ) from error

@@ -1,0 +1,134 @@
+"""Reuse over time, measured: schedules of refreshing against each other on a clip, in turns, frame by frame.
+
+Every schedule sees every frame in order. Whoever is first changes from frame to frame, so that a machine that
+slows down slows all of them; a ratio is that of the times of whole blocks of frames, and the spread shown is
+over the blocks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tosa_edge import machine
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.bench.variants import graph_of
+from tosa_edge.depth_model import DepthModel
+from tosa_edge.runtime.pipeline import Predictor
+from tosa_edge.runtime.refresh import AUTO, Every, Refresh
+from tosa_edge.runtime.streaming import StreamingModel
+from tosa_edge.validate.depth_data import Sample
+from tosa_edge.validate.evaluate import score
+
+_BLOCK = 10  # frames: a multiple of what the shorter schedules repeat after
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What runs at a refresh, and what in between; without a refresh rule every frame is one."""
+
+    full: str
+    reuse: str | None = None
+    refresh: Refresh | None = None
+
+    @property
+    def name(self) -> str:
+        if self.reuse is None:
+            return f"{self.full} always"
+        rule = f"every {self.refresh.frames}" if isinstance(self.refresh, Every) else "auto"
+        return f"{self.full} {rule}, {self.reuse} between"
+
+
+def usual(model: str) -> list[Schedule]:
+    """The schedules worth knowing of a model with both groups; others are compared with the first."""
+    g1, again, g3 = f"{model}:g1", f"{model}:g1.reuse", f"{model}:g3.reuse"
+    mixed = [Schedule(g1, g3, Every(n)) for n in (2, 5, 10, 30)]
+    plain = [Schedule(g1, again, Every(n)) for n in (2, 5, 30)]
+    return [
+        Schedule(g1),
+        Schedule(f"{g1}@1"),
+        Schedule(f"{model}:g3"),
+        *plain,
+        *mixed,
+        Schedule(g1, g3, AUTO),
+    ]
+
+
+@dataclass
+class _Turns:
+    model: Predictor
+    times_ms: list[float] = field(default_factory=list)
+    delta1: list[float] = field(default_factory=list)
+
+
+def stream(
+    schedules: Sequence[Schedule],
+    frames: Iterable[Sample],
+    threads: int = 0,
+    on_frame: Callable[[int], None] = lambda index: None,
+) -> dict[str, object]:
+    """A row for each schedule: times, ratio to the first, accuracy, and how often it refreshed."""
+    with ExitStack() as stack:
+        loaded: dict[str, DepthModel] = {}
+        turns = [_Turns(_model(schedule, loaded, stack, threads)) for schedule in schedules]
+        for model in loaded.values():
+            _warm_up(model)
+        for number, frame in enumerate(frames):
+            for place in range(len(turns)):
+                turn = turns[(number + place) % len(turns)]
+                began = time.perf_counter()
+                prediction = turn.model.predict_next(frame.picture)
+                turn.times_ms.append(1000 * (time.perf_counter() - began))
+                scored = score(prediction.depth, turn.model.info.output, frame)
+                turn.delta1.append(scored.model["delta1"])
+            on_frame(number)
+    return {
+        "rows": [_row(s, turn, turns[0]) for s, turn in zip(schedules, turns, strict=True)],
+        "frames": len(turns[0].times_ms),
+        "baseline": schedules[0].name,
+        "threads": threads or machine.cores(),
+        "machine": machine.facts(),
+    }
+
+
+def _model(schedule: Schedule, loaded: dict[str, DepthModel], stack: ExitStack, threads: int) -> Predictor:
+    for spec in (schedule.full, schedule.reuse):
+        if spec is not None and spec not in loaded:
+            graph = graph_of(spec)
+            loaded[spec] = stack.enter_context(
+                DepthModel(OnnxRuntimeBackend(graph, threads), graph.info, graph.label)
+            )
+    if schedule.reuse is None or schedule.refresh is None:
+        return loaded[schedule.full]
+    return StreamingModel(loaded[schedule.full], loaded[schedule.reuse], schedule.refresh)
+
+
+def _warm_up(model: DepthModel) -> None:
+    info = model.info
+    kept = np.tile(np.arange(info.kept, dtype=np.int32), (len(info.selections), 1))
+    for _ in range(2):
+        blank = np.zeros((info.height, info.width, 3), np.uint8)
+        model.predict(blank, kept=kept if info.form == "reuse" else None)
+
+
+def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
+    blocks = max(1, len(turn.times_ms) // _BLOCK)
+    theirs, ours = (
+        np.array([part.sum() for part in np.array_split(np.array(t.times_ms), blocks)]) for t in (first, turn)
+    )
+    model = turn.model
+    refreshed = model.refreshes if isinstance(model, StreamingModel) else len(turn.times_ms)
+    return {
+        "name": schedule.name,
+        "mean_ms": round(float(np.mean(turn.times_ms)), 3),
+        "ratio": round(float(np.median(theirs / ours)), 4),
+        "ratio_p10": round(float(np.percentile(theirs / ours, 10)), 4),
+        "ratio_p90": round(float(np.percentile(theirs / ours, 90)), 4),
+        "delta1": round(float(np.mean(turn.delta1)), 4),
+        "loss": round(float(1 - np.mean(turn.delta1) / np.mean(first.delta1)), 4),
+        "refreshed": round(refreshed / len(turn.times_ms), 4),
+    }

@@ -1,0 +1,82 @@
+"""How a run is doing, on stderr: a table each second where people look, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tosa_edge.cli.common import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tosa_edge.runtime.sinks import Result
+    from tosa_edge.runtime.summary import Summary
+
+_EACH, _EACH_IN_LOG = 1.0, 30.0
+
+
+class Ticker:
+    """Told of every result; shows the last second's state."""
+
+    def __init__(self, label: str) -> None:
+        from rich.live import Live
+
+        self._label, self._shown = label, time.monotonic()
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        )
+
+    def __call__(self, result: Result, summary: Summary) -> None:
+        now = time.monotonic()
+        if now - self._shown < (_EACH if self._live else _EACH_IN_LOG):
+            return
+        self._shown = now
+        if self._live:
+            self._live.start()
+            self._live.update(table(summary, f"{self._label}: {line(result, summary)}"), refresh=True)
+        else:
+            console.print(line(result, summary), markup=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        if self._live:
+            self._live.stop()
+
+
+@contextmanager
+def ticking(label: str) -> Iterator[Ticker]:
+    ticker = Ticker(label)
+    try:
+        yield ticker
+    finally:
+        ticker.stop()
+
+
+def line(result: Result, summary: Summary) -> str:
+    parts = [
+        f"{summary.frames} frames",
+        f"{result.fps:.1f}/s",
+        f"age {summary.times.lately('age'):.0f} ms",
+        f"{summary.dropped} dropped",
+    ]
+    if summary.reconnects:
+        parts.append(f"{summary.reconnects} reconnects")
+    return ", ".join(parts)
+
+
+def table(summary: Summary, title: str | None = None) -> Table:
+    """Each stage's percentiles; `age` is from a frame's arrival to its depth."""
+    from rich import box
+    from rich.table import Table
+
+    rows = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for heading in ("stage", "p50 ms", "p90", "p99", "lately"):
+        rows.add_column(heading, justify="left" if heading == "stage" else "right", no_wrap=True)
+    for stage in summary.times.stages:
+        if stage != "latency":
+            shares = summary.times.percentiles(stage)
+            numbers = [f"{shares[share]:.1f}" for share in ("p50", "p90", "p99")]
+            rows.add_row(stage, *numbers, f"{summary.times.lately(stage):.1f}")
+    return rows

@@ -1,0 +1,82 @@
+"""What one thread hands to another: a short queue that either waits for room or forgets what is old."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import pairwise
+from threading import Condition
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Handoff(Generic[Item]):
+    """Items of several givers, first come first served, at most `room` of each giver.
+
+    A giver that finds no room waits (a file loses nothing), or its oldest item is dropped and counted (a
+    camera's old frame is worth nothing). The taker iterates: until the last giver has finished, or somebody
+    closed it, or a giver failed; then its error is raised here, once.
+    """
+
+    def __init__(self, room: int, givers: int = 1) -> None:
+        self.dropped: Counter[int] = Counter()  # by giver
+        self._room, self._givers = room, givers
+        self._waiting: deque[tuple[int, Item]] = deque()
+        self._closed = False
+        self._error: BaseException | None = None
+        self._changed = Condition()
+
+    def give(self, item: Item, giver: int = 0, waits: bool = True) -> bool:
+        """False: nobody takes any more, so the giver can go home."""
+        with self._changed:
+            while waits and not self._closed and self._count(giver) >= self._room:
+                self._changed.wait()
+            if self._closed:
+                return False
+            places = [place for place, (whose, _) in enumerate(self._waiting) if whose == giver]
+            self._waiting.append((giver, item))
+            if len(places) >= self._room:
+                # Each moves up into the place of the one before: a giver keeps its turn among the others.
+                places.append(len(self._waiting) - 1)
+                for place, following in pairwise(places):
+                    self._waiting[place] = self._waiting[following]
+                self._waiting.pop()
+                self.dropped[giver] += 1
+            self._changed.notify_all()
+            return True
+
+    def finish(self) -> None:
+        """One giver has no more."""
+        with self._changed:
+            self._givers -= 1
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """The taker gets this error instead of what is still waiting."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nobody takes any more; givers that wait are let go."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._changed:
+                while not (self._waiting or self._closed or self._error or self._givers <= 0):
+                    self._changed.wait()
+                if self._error:
+                    raise self._error
+                if not self._waiting:
+                    return
+                _, item = self._waiting.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def _count(self, giver: int) -> int:
+        return sum(whose == giver for whose, _ in self._waiting)

@@ -1,0 +1,129 @@
+"""What a run is wanted to leave behind and to show, and the sinks that do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.info import GraphInfo
+from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
+from tosa_edge.runtime.sinks import Sink
+from tosa_edge.runtime.sources import Source
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files: `out` gets the contact sheet, `video` the video, and OUT/depth, OUT/png and OUT/clouds what is
+    asked for. Viewers: a page at `port` of `host`, Rerun, a window."""
+
+    out: Path | None = None
+    video: Path | None = None
+    depth_maps: bool = False
+    pictures: bool = False
+    clouds: bool = False
+    camera: CameraAt = Intrinsics.from_fov
+    serve: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = None
+    rerun: bool = False
+    window: bool = False
+
+    @property
+    def viewers(self) -> bool:
+        return self.serve or self.rerun or self.window
+
+    def of_stream(self, number: int) -> Outputs:
+        """For one of several sources: a folder, a video and a port of its own."""
+        return replace(
+            self,
+            out=self.out / str(number) if self.out else None,
+            video=self.video.with_stem(f"{self.video.stem}-{number}") if self.video else None,
+            port=self.port + number if self.port else 0,
+        )
+
+
+def open_sinks(
+    wanted: Outputs,
+    sources: Sequence[Source],
+    info: GraphInfo,
+    say: Callable[[str], None],
+    stop: Callable[[], None],
+) -> list[Sink]:
+    """All of them, or none. `say` is told where a page is, and of a viewer that ended."""
+    from tosa_edge.runtime.sinks.of_stream import OfStream
+
+    if wanted.window and len(sources) > 1:
+        raise TosaEdgeError("a window shows one source", "Use --serve: each source has a page of its own.")
+    sinks: list[Sink] = []
+    try:
+        for number, source in enumerate(sources):
+            of_this = wanted.of_stream(number) if len(sources) > 1 else wanted
+            for open_one in _openers(of_this, source, info, say, stop):
+                sink = open_one()
+                sinks.append(OfStream(number, sink) if len(sources) > 1 else sink)
+    except BaseException:
+        for sink in reversed(sinks):
+            sink.abort()
+        raise
+    return sinks
+
+
+def _openers(
+    wanted: Outputs,
+    source: Source,
+    info: GraphInfo,
+    say: Callable[[str], None],
+    stop: Callable[[], None],
+) -> list[Callable[[], Sink]]:
+    from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
+    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
+    from tosa_edge.runtime.sinks.folder import FolderSink
+    from tosa_edge.runtime.sinks.newest import NewestOnly
+    from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+    from tosa_edge.runtime.sinks.video import VideoSink
+
+    openers: list[Callable[[], Sink]] = []
+    out, video, camera = wanted.out, wanted.video, wanted.camera
+    if video is not None:
+        openers.append(lambda: VideoSink(video, source.fps, paced=source.live))
+    if out is not None:
+        openers.append(lambda: ContactSheetSink(out / "contact_sheet.png"))
+        if wanted.depth_maps:
+            openers.append(lambda: DepthMapsSink(out / "depth"))
+        if wanted.pictures:
+            openers.append(lambda: FolderSink(out / "png", info))
+        if wanted.clouds:
+            openers.append(lambda: PointCloudsSink(out / "clouds", info, camera))
+    if wanted.serve:
+        openers.append(lambda: NewestOnly(_page(wanted, source, info, say), say))
+    if wanted.rerun:
+        openers.append(lambda: NewestOnly(_rerun(info, camera, say), say))
+    if wanted.window:
+        openers.append(lambda: NewestOnly(_window(stop), say))
+    return openers
+
+
+def _page(wanted: Outputs, source: Source, info: GraphInfo, say: Callable[[str], None]) -> Sink:
+    from tosa_edge.runtime.sinks.web import WebSink
+
+    page = WebSink(info, wanted.host, wanted.port, wanted.token, source.label)
+    say(f"live at {page.url}")
+    return page
+
+
+def _rerun(info: GraphInfo, camera: CameraAt, say: Callable[[str], None]) -> Sink:
+    from tosa_edge.runtime.sinks.rerun import RerunSink
+
+    sink = RerunSink(info, intrinsics=camera)
+    if sink.url:
+        say(f"Rerun at {sink.url}")
+    return sink
+
+
+def _window(stop: Callable[[], None]) -> Sink:
+    from tosa_edge.runtime.sinks.window import WindowSink
+
+    return WindowSink(stop)

@@ -1,0 +1,51 @@
+"""A folder of files, some for each frame, replaced as a whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.pending import Pending, cannot_write
+from tosa_edge.runtime.sinks import Result
+
+
+class FilesSink:
+    """What the sinks that write a folder have in common; each says how it saves one result.
+
+    what, names: what it writes, in words and as a pattern. A folder that holds anything else is somebody's
+    and is not replaced.
+    """
+
+    what: str
+    names: str
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and (not folder.is_dir() or any(map(self._foreign, folder.iterdir()))):
+            raise TosaEdgeError(
+                f"{folder} holds other things than {self.what}; it would be replaced", "Choose another --out."
+            )
+        self._pending = Pending(folder, folder=True)
+
+    def save(self, folder: Path, name: str, result: Result) -> None:
+        """Writes the files of one result, their names beginning with `name`. Raises OSError."""
+        raise NotImplementedError
+
+    def write(self, result: Result) -> None:
+        name = f"{result.frame.index:06d}"
+        try:
+            self.save(self._pending.path, name, result)
+        except OSError as error:
+            raise cannot_write(self._pending.final / name, error) from error
+
+    def seal(self) -> None:
+        """`save` has already raised if anything was wrong."""
+
+    def commit(self) -> Path:
+        return self._pending.commit()
+
+    def abort(self) -> None:
+        self._pending.abort()
+
+    def _foreign(self, path: Path) -> bool:
+        return re.fullmatch(self.names, path.name) is None

@@ -1,0 +1,89 @@
+"""Who may ask. On loopback everybody on this machine; elsewhere, those who know the token.
+
+A browser on this machine also carries out what pages from elsewhere tell it to. So on loopback the name it
+was asked for must be a loopback name (a foreign name that was pointed here is DNS rebinding), and what one
+page asks of another is refused; changing anything takes a header that pages from elsewhere cannot send.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime.sinks.web.http import Refused, Request
+
+CONTROL_HEADER = "x-tosa-edge"
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::\d+)?")
+
+
+class Guard:
+    """
+    Args:
+        token: None lets everybody in who comes by a loopback name.
+        port: of the server; cookies do not tell ports apart, so it is part of the cookie's name.
+    """
+
+    def __init__(self, token: str | None, port: int) -> None:
+        self.token = token
+        self._cookie = f"tosa_edge_{port}"
+
+    def admit(self, request: Request) -> None:
+        """Raises Refused."""
+        if self.token is not None:
+            if not any(hmac.compare_digest(key.encode(), self.token.encode()) for key in self._keys(request)):
+                raise Refused(HTTPStatus.UNAUTHORIZED)
+        elif not _loopback_name(request.headers.get("host", "")):
+            raise Refused(HTTPStatus.FORBIDDEN, "Ask for this page as http://127.0.0.1 or http://localhost.")
+        from_elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if from_elsewhere and request.path != "/":  # a link to the page may stand anywhere
+            raise Refused(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
+
+    def admit_control(self, request: Request) -> None:
+        """What changes something, beyond `admit`. Raises Refused."""
+        origin = request.headers.get("origin")
+        if CONTROL_HEADER not in request.headers:
+            raise Refused(HTTPStatus.FORBIDDEN, f"The header {CONTROL_HEADER} is missing.")
+        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+            raise Refused(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
+
+    def cookie(self, request: Request) -> Mapping[str, str]:
+        """The header that spares a browser the token in every address, for who came with one."""
+        if self.token is None or "token" not in request.query:
+            return {}
+        return {"Set-Cookie": f"{self._cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"}
+
+    def _keys(self, request: Request) -> list[str]:
+        keys = [request.query.get("token", "")]
+        keys.append(request.headers.get("authorization", "").removeprefix("Bearer "))
+        for pair in request.headers.get("cookie", "").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == self._cookie:
+                keys.append(value)
+        return keys
+
+
+def token_for(loopback: bool, given: str | None) -> str | None:
+    """The given one, a new one where strangers could come, none on loopback."""
+    if given is not None and not re.fullmatch("[A-Za-z0-9_-]{16,128}", given):
+        raise TosaEdgeError(
+            "that token is not 16 to 128 letters, digits, - and _",
+            "Leave it out and one is made, or make one with `openssl rand -hex 16`.",
+        )
+    return given if given is not None or loopback else secrets.token_urlsafe(24)
+
+
+def _loopback_name(host: str) -> bool:
+    """Whether a Host header names this machine to itself; any port, for tunnels."""
+    found = _HOST.fullmatch(host)
+    name = (found[1] or found[2]).lower() if found else ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

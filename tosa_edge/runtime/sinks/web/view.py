@@ -1,0 +1,136 @@
+"""What there is to see, for any number of viewers at their own pace."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tosa_edge.info import GraphInfo
+from tosa_edge.runtime.colour import COLOUR_MAPS, ColourScale
+from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks.web import numbers
+from tosa_edge.runtime.sinks.web.controls import Controls
+from tosa_edge.runtime.sinks.web.pictures import TILES, Pictures
+
+# Nobody sees more; a model that is faster keeps its time for itself.
+MOST_FPS = 30
+# What the plots begin with for a viewer that comes late: a minute at that pace.
+_REMEMBERED = 60 * MOST_FPS
+
+Row = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One state of the view, the same for all who look at that time."""
+
+    version: int
+    pictures: Pictures | None
+    controls: Controls
+    numbers: dict[str, Any]
+
+
+class View:
+    """`show` never waits, and nothing is painted unless a viewer asks."""
+
+    def __init__(self, info: GraphInfo, label: str = "") -> None:
+        self._info = info
+        self.tiles = TILES[:2] if info.dense else TILES
+        self._about = numbers.of_model(info, label)
+        self._changed = threading.Condition()
+        self._scale = ColourScale(info.output)
+        self._newest: Result | None = None
+        self._pictures: Pictures | None = None
+        self._controls = Controls()
+        self._history: deque[Row] = deque(maxlen=_REMEMBERED)
+        self._began = time.monotonic()
+        self._version = 1
+        self._moment = Moment(0, None, self._controls, {})
+        self._due = 0.0
+        self.ended = False
+
+    def show(self, result: Result) -> None:
+        with self._changed:
+            self._newest = result
+            if not self._history or self._now() - self._history[-1][0] >= 1 / MOST_FPS:
+                self._history.append((self._now(), result.fps, numbers.latency(result), result.age_ms))
+            self._step()
+
+    def control(self, data: bytes) -> None:
+        """Raises ValueError."""
+        with self._changed:
+            controls = self._controls.changed(data)
+            if controls.near is not None and controls.far is not None:
+                self._scale.fix(controls.near, controls.far)
+            else:
+                self._scale.fixed = None
+            if controls.paused and not self._controls.paused:
+                self._follow()
+            self._controls = controls
+            self._step()
+
+    def end(self) -> None:
+        """The run is over: viewers are told, and `next` waits no more."""
+        with self._changed:
+            self.ended = True
+            self._step()
+
+    def next(self, seen: int, patience: float) -> Moment | None:
+        """The moment after version `seen`, or None when `patience` seconds brought none.
+
+        Moments are at least a 30th of a second apart and shared, so that a frame is painted at most once.
+        """
+        deadline = time.monotonic() + patience
+        with self._changed:
+            while self._moment.version <= seen:
+                now, changed = time.monotonic(), self._version > self._moment.version
+                if changed and (now >= self._due or self.ended):
+                    self._due = now + 1 / MOST_FPS
+                    if not self._controls.paused:
+                        self._follow()
+                    self._moment = Moment(self._version, self._pictures, self._controls, self._numbers())
+                    self._changed.notify_all()
+                elif now >= deadline or self.ended:
+                    return None
+                else:
+                    self._changed.wait((min(deadline, self._due) if changed else deadline) - now)
+            return self._moment
+
+    def history(self) -> list[Row]:
+        """Rows of (seconds, fps, latency in ms, age in ms)."""
+        with self._changed:
+            return [tuple(round(value, 2) for value in row) for row in self._history]  # type: ignore[misc]
+
+    def numbers(self) -> dict[str, Any]:
+        """How the run is doing, now."""
+        with self._changed:
+            return self._numbers()
+
+    def _follow(self) -> None:
+        """The newest result becomes the one that is shown."""
+        if self._newest is not None and (self._pictures is None or self._pictures.result is not self._newest):
+            self._pictures = Pictures(self._newest, self._info, self._scale)
+
+    def _numbers(self) -> dict[str, Any]:
+        ends = self._scale.ends()
+        return {
+            **self._about,
+            **(numbers.of_result(self._newest) if self._newest else {}),
+            "shown": self._pictures.result.frame.index if self._pictures else None,
+            "seconds": round(self._now(), 3),
+            "ended": self.ended,
+            "controls": asdict(self._controls),
+            "colour_maps": COLOUR_MAPS,
+            "swatches": numbers.swatches(self._controls.colour_map),
+            "range": None if ends is None else [round(end, 4) for end in ends],
+        }
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    def _step(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
