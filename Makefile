@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz bench kernels plugin gpu-check lint clean
+.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-check lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -18,6 +18,10 @@ test-slow: $(VENV)/dev.done
 fuzz: $(VENV)/dev.done
 	TOSA_EDGE_FUZZ=40 $(BIN)/python -m pytest -s --hypothesis-show-statistics tests/test_fuzz.py tests/engine/test_manifest.py \
 		tests/calibration/test_table.py
+
+# 200,000 frames through a tiny model into every sink: nothing may grow. A quarter of an hour and 15 GB of disk.
+soak: $(VENV)/dev.done
+	$(BIN)/python -m tests.soak
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ def main() -> None:
     told: list[str] = []
     sinks: list[Sink] = open_sinks(wanted, [source], model.info, told.append, lambda: None)
     with contextlib.suppress(MachineLacks):
-        sinks.append(NewestOnly(RerunSink(model.info, save=place / "o/rerun.rrd"), told.append))
+        sinks.append(NewestOnly(RerunSink(model.info), told.append))
     called, page, stop = [0], [0], threading.Event()
     sinks.append(CallbackSink(lambda result: called.__setitem__(0, called[0] + 1)))
     url = next(text for text in told if "http" in text).split()[-1]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime.fit import plan
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,17 @@ def test_bgr_is_the_same_frame_turned_round(models):
     picture = tiny.picture(60, 90)
     picture[..., 0] //= 2
     np.testing.assert_array_equal(model(picture), model(picture[..., ::-1], bgr=True))
+
+
+def test_the_bars_of_a_bgr_frame_have_the_same_colour(models):
+    """They are seen by the network: red and blue of them must not change places with the frame's."""
+    picture = tiny.picture(20, 90)
+    fit = plan((20, 90), (tiny.HEIGHT, tiny.WIDTH), "letterbox")
+    np.testing.assert_array_equal(fit.forward(picture), fit.forward(picture[..., ::-1], bgr=True))
+    model = DepthModel.load(str(models["selective"]))
+    ours, theirs = model.predict(picture), model.predict(picture[..., ::-1], bgr=True)
+    np.testing.assert_array_equal(ours.depth, theirs.depth)
+    np.testing.assert_array_equal(ours.kept, theirs.kept)
 
 
 def test_predict_gives_kept_and_times(models):

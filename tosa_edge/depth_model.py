@@ -67,7 +67,11 @@ class DepthModel:
         backend.activate()
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
         self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
-        self.fit_on_gpu = self._lane is not None and self._fits_on_gpu()
+        try:
+            self.fit_on_gpu = self._lane is not None and self._fits_on_gpu()
+        except BaseException:
+            backend.deactivate()
+            raise
 
     @classmethod
     def load(cls, spec: str = DEFAULT_MODEL, *, fit: str = "letterbox", threads: int = 0) -> DepthModel:

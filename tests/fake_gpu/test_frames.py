@@ -132,6 +132,10 @@ def test_kept_goes_from_one_engine_into_another_on_the_gpu(fake, trt):
         close_to(again.depth.numpy(), right.predict(frame, kept=tiny.expected_kept(frame)).depth)
         host = tiny.expected_kept(frame)
         assert next_.predict(frame, kept=host).kept is host
+        next_.fit_on_gpu = False  # the frame on one side, what is kept on the other
+        np.testing.assert_array_equal(
+            next_.predict(frame, kept=kept).depth, right.predict(frame, kept=host).depth
+        )
         with pytest.raises(TosaEdgeError, match="reuse graph"):
             next_.predict(array)
         del kept, again
@@ -235,3 +239,4 @@ def test_an_engine_of_something_else_is_refused(fake, trt, monkeypatch):
     monkeypatch.setattr(fake_trt.Engine, "get_tensor_dtype", lambda self, name: fake_trt.DataType.UINT8)
     with pytest.raises(TosaEdgeError, match="does not turn an `image` of uint8"):
         on_gpu(trt, tiny.info())
+    assert not fake.live()

@@ -1,4 +1,4 @@
-"""On a machine with an NVIDIA GPU and TensorRT or TensorRT-RTX: `python -m pytest -m gpu`. Never run so far."""
+"""For a machine with an NVIDIA GPU and TensorRT or TensorRT-RTX: `python -m pytest -m gpu`. Not run yet."""
 
 from __future__ import annotations
 

@@ -101,13 +101,12 @@ class TensorRtBackend(Activated):
         return next((lane.replay.refused for lane in self._idle if lane.replay.refused), None)
 
     def infer(self, feeds: dict[str, Any]) -> dict[str, Any]:
-        """Host arrays give host arrays. One device array among the feeds, and device arrays are given."""
+        """Arrays of the host, or of the GPU; what comes back is on the side of the first input."""
         with self.lane() as lane:
             lane.feed(feeds)
             lane.replay()
-            if any(is_on_gpu(value) for value in feeds.values()):
-                return dict(lane.results_on_gpu())
-            return dict(lane.results_on_host())
+            on_gpu = is_on_gpu(feeds[lane.inputs[0].name])
+            return dict(lane.results_on_gpu() if on_gpu else lane.results_on_host())
 
     @contextmanager
     def lane(self) -> Iterator[Lane]:

@@ -30,6 +30,7 @@ def record(
 ) -> dict[str, Any]:
     """Runs everything and returns what `--json` prints."""
     from tosa_edge import machine
+    from tosa_edge.diagnosis.power import read_power
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.outputs import open_sinks
@@ -64,6 +65,7 @@ def record(
         "source": ", ".join(source.label for source in sources),
         "refreshed": getattr(model, "refreshed", 1.0),
         "machine": machine.facts(),
+        **(power.as_dict() if (power := read_power()) else {}),
     }
     if wanted.out is not None:
         path = wanted.out / "summary.json"

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tosa_edge.cli.common import console
+from tosa_edge.diagnosis.power import read_power
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tosa_edge.diagnosis.power import Power
     from tosa_edge.runtime.sinks import Result
     from tosa_edge.runtime.summary import Summary
 
@@ -34,11 +36,12 @@ class Ticker:
         if now - self._shown < (_EACH if self._live else _EACH_IN_LOG):
             return
         self._shown = now
+        told = line(result, summary, read_power())
         if self._live:
             self._live.start()
-            self._live.update(table(summary, f"{self._label}: {line(result, summary)}"), refresh=True)
+            self._live.update(table(summary, f"{self._label}: {told}"), refresh=True)
         else:
-            console.print(line(result, summary), markup=False, soft_wrap=True)
+            console.print(told, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
         if self._live:
@@ -54,7 +57,7 @@ def ticking(label: str) -> Iterator[Ticker]:
         ticker.stop()
 
 
-def line(result: Result, summary: Summary) -> str:
+def line(result: Result, summary: Summary, power: Power | None = None) -> str:
     parts = [
         f"{summary.frames} frames",
         f"{result.fps:.1f}/s",
@@ -63,6 +66,9 @@ def line(result: Result, summary: Summary) -> str:
     ]
     if summary.reconnects:
         parts.append(f"{summary.reconnects} reconnects")
+    if power is not None:  # of a Jetson; other machines offer none
+        units = {"power_w": " W", "temp_c": " °C", "power_mode": ""}
+        parts += [f"{value}{units[name]}" for name, value in power.as_dict().items()]
     return ", ".join(parts)
 
 

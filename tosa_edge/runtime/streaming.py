@@ -52,6 +52,8 @@ class StreamingModel:
             return self._reuse.predict(frame, kept=known.kept)
         prediction = self._full.predict(frame)
         assert prediction.kept is not None  # selections_for has seen to that
+        if stream < 0:  # a warm-up: of both forms, and nothing to remember
+            return self._reuse.predict(frame, kept=prediction.kept[self._rows])
         self._streams[stream] = _Stream(np.ascontiguousarray(prediction.kept[self._rows]), seen, 0)
         self.refreshes += 1
         return prediction
