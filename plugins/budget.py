@@ -14,9 +14,9 @@ SHARED_LIMIT = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 110: 227, 1
 def resources(cubin: bytes) -> dict[str, int]:
     """What the compiler reports of a cubin: registers a thread, and bytes spilled.
 
-    That is all of a thread's stack: these kernels have no arrays and call nothing. On machine code of sm_80
-    and sm_100 every byte was found to be a register's (STL and LDL); `ptxas -v` says the same of Triton's PTX
-    under Triton's own `--regAllocOptLevel=2`, and of sm_100 not without it.
+    That is all of a thread's stack: these kernels have no arrays and call nothing, and wherever there was
+    one, its loads and stores in the machine code were of single registers. `ptxas -v` agrees, given Triton's
+    own PTX and options.
     """
     import triton.backends.nvidia as nvidia
 

@@ -6,7 +6,7 @@ nothing here fits (another precision, a wider model) stays with the host's own o
 Blocks were chosen for registers: nothing may spill on any architecture (`make kernels` checks, and prints the
 table). The importance kernels hold a tile of all heads at once, twice; hence eight warps, and sixteen rows
 walked at a time. Where a compiler would still rather spill a register or two than have fewer blocks on a
-multiprocessor, the ahead-of-time build takes the same work in smaller blocks.
+multiprocessor, the ahead-of-time build takes the same work in other blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Launch:
         warps, stages: how many warps a program has; how many loop turns ahead it loads.
         contract: may a product and a sum be one instruction, rounded once? Not where PyTorch rounds twice
             and the numbers could be the same to the bit.
-        otherwise: what is compiled ahead of time instead, where the compiler spills registers of this one.
+        others: what is compiled ahead of time instead, where the compiler spills registers of this one.
     """
 
     folder: str
@@ -43,7 +43,7 @@ class Launch:
     warps: int
     stages: int = 1
     contract: bool = True
-    otherwise: Launch | None = None
+    others: tuple[Launch, ...] = ()
 
     def function(self) -> Any:
         return getattr(import_module(f"tosa_edge.plugins.{self.folder}.kernel"), self.kernel)
@@ -64,9 +64,9 @@ def importance(half: bool, heads: int, head_dim: int, hidden: int) -> list[Launc
     shape = {"HEADS": heads, "HEAD_DIM": head_dim, "HIDDEN": hidden, "PARTS": PARTS}
     held, stages = (64, 2) if half else (32, 1)
     preferred = _importance(shape, held, 8, stages)
-    # As much for each thread, in twice as many blocks.
-    smaller = _importance(shape, held // 2, 4, stages)
-    return [replace(one, otherwise=other) for one, other in zip(preferred, smaller, strict=True)]
+    # As much for each thread, in blocks of half the size; or twice as much.
+    others = _importance(shape, held // 2, 4, stages), _importance(shape, held, 4, stages)
+    return [replace(one, others=tuple(rest)) for one, *rest in zip(preferred, *others, strict=True)]
 
 
 def _importance(shape: dict[str, int], held: int, warps: int, stages: int) -> list[Launch]:

@@ -104,14 +104,17 @@ def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):
     assert "sm_110" in told.value.what
 
 
-def test_smaller_blocks_where_the_compiler_would_spill(monkeypatch):
+@pytest.mark.parametrize(
+    ("spills", "warps", "rows", "spilled"),
+    [((0,), 8, 64, 0), ((8, 0), 4, 32, 0), ((8, 8, 0), 4, 64, 0), ((8, 4, 4, 8), 8, 64, 8)],
+)
+def test_other_blocks_where_the_compiler_would_spill(monkeypatch, spills, warps, rows, spilled):
     """With a stand-in for the compiler, whose mind changes with its version."""
     done = SimpleNamespace(asm={"cubin": b"c"}, metadata=SimpleNamespace(name="f", shared=0))
+    reports = iter(spills)
     monkeypatch.setattr(compiler, "translate", lambda kernel: done)
-    for spilled, warps, rows in ((), 8, 64), ((8,), 4, 32), ((8, 8), 4, 32):
-        bytes_spilled = iter([*spilled, 0])
-        monkeypatch.setattr(compiler, "resources", lambda cubin, b=bytes_spilled: {"spilled": next(b)})
-        one = launch.importance(half=True, heads=6, head_dim=64, hidden=12)[0]
-        _, entry = compiler.compile_one(kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100))
-        assert (entry["threads"], entry["grid"][0]) == (32 * warps, ["queries", rows])
-        assert entry["spilled"] == (spilled[1] if len(spilled) > 1 else 0)
+    monkeypatch.setattr(compiler, "resources", lambda cubin: {"spilled": next(reports)})
+    one = launch.importance(half=True, heads=6, head_dim=64, hidden=12)[0]
+    _, entry = compiler.compile_one(kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100))
+    assert (entry["threads"], entry["grid"][0]) == (32 * warps, ["queries", rows])
+    assert entry["spilled"] == spilled
