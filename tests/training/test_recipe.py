@@ -45,7 +45,8 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_tables_become_a_recipe():
     raw = tomllib.loads(
-        "name = 'x'\nstart = 'y'\n[shrink]\nlayers = [0, 2]\nimitates = [1, 2]\nhidden = 8\n[[stages]]\nname = 's'\nsteps = 3"
+        "name = 'x'\nstart = 'y'\n[shrink]\nlayers = [0, 2]\nimitates = [1, 2]\nhidden = 8\n"
+        "[[stages]]\nname = 's'\nsteps = 3"
     )
     recipe = parse_recipe(raw)
     assert recipe.shrink is not None

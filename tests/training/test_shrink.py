@@ -56,7 +56,7 @@ def test_a_layer_takes_over_the_work_of_the_one_after_it():
 
 
 @pytest.mark.parametrize(
-    "layers, imitates", [((0, 1, 2), (0, 1, 2)), ((0, 1), ALL), ((0, 1, 2, 4), ALL), (ALL, (0, 2, 1, 3))]
+    ("layers", "imitates"), [((0, 1, 2), (0, 1, 2)), ((0, 1), ALL), ((0, 1, 2, 4), ALL), (ALL, (0, 2, 1, 3))]
 )
 def test_layers_that_do_not_fit_are_refused(layers, imitates):
     with pytest.raises(TosaEdgeError, match="do not fit"):
