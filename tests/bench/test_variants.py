@@ -11,9 +11,10 @@ from tests import tiny
 from tests.nets import random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench import memory
+from tosa_edge.bench.graphs import feeds_for, graph_of
 from tosa_edge.bench.picture import room
 from tosa_edge.bench.profile import by_operator, profile
-from tosa_edge.bench.variants import bench, feeds_for, graph_of
+from tosa_edge.bench.variants import bench
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file
 from tosa_edge.info import KEY

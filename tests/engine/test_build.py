@@ -14,7 +14,7 @@ from tests import tiny
 from tests.media import left_behind
 from tosa_edge import __version__
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.variants import feeds_for
+from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine.build import build
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.names import parse_name

@@ -13,7 +13,7 @@ import pytest
 from tests.engine.samples import for_rtx
 from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.variants import feeds_for
+from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine.host import this_machine
 from tosa_edge.model import ASSETS, bundled_models, load_graph
 from tosa_edge.validate.reproduce import Case, reproduce
@@ -48,7 +48,7 @@ def test_torch_is_not_imported_by_a_comparison():
     code = f"""
 import sys
 from tosa_edge.validate.runners import on_onnxruntime, outputs_of
-from tosa_edge.bench.variants import feeds_for
+from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.model import load_graph
 graph = load_graph("{MODEL}:g3")
 outputs_of(on_onnxruntime(graph), [feeds_for(graph.info)])

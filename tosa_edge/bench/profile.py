@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.variants import feeds_for
+from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.model import LoadedGraph
 
 _KERNEL = "_kernel_time"

@@ -16,7 +16,7 @@ import numpy as np
 
 from tosa_edge import machine
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.variants import graph_of
+from tosa_edge.bench.graphs import graph_of
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.runtime.pipeline import Predictor
 from tosa_edge.runtime.refresh import AUTO, Every, Refresh

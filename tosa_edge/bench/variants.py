@@ -1,58 +1,19 @@
-"""MODELs made ready to be timed against each other.
-
-A variant is a MODEL, or `MODEL@S`: the same graph scoring every S-th query row. How many rows are scored is
-an attribute of an operator and no weight depends on it, so the paper's own setting (`@1`) needs no export.
-"""
+"""MODELs and engines timed against each other, taking turns in one run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-
-import numpy as np
 
 from tosa_edge import machine
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import Opened, open_model
 from tosa_edge.bench import memory
+from tosa_edge.bench.graphs import feeds_for, graph_of, split
 from tosa_edge.bench.interleave import Variant, interleave, rows
-from tosa_edge.bench.picture import room
 from tosa_edge.bench.power import drawn
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.host import this_machine
-from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import GraphInfo
-from tosa_edge.model import LoadedGraph, load_graph
-
-
-def graph_of(spec: str) -> LoadedGraph:
-    """The graph a variant means."""
-    model, stride = _split(spec)
-    graph = load_graph(model)
-    if not stride:
-        return graph
-    nodes = [node for node in graph.proto.graph.node if node.op_type == "TokenImportance"]
-    if not stride.isdigit() or int(stride) < 1 or not nodes:
-        raise TosaEdgeError(
-            f"there is no variant {spec}",
-            "Write MODEL@S, S = 1 or more, for a MODEL that selects tokens.",
-        )
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.name == "query_stride":
-                attribute.i = int(stride)
-    info = replace(graph.info, query_stride=int(stride))
-    return LoadedGraph(graph.proto, info, f"{graph.label}@{stride}")
-
-
-def feeds_for(info: GraphInfo) -> dict[str, np.ndarray]:
-    """What the graph takes: the room, and for a reuse graph evenly spread patches."""
-    image = np.repeat(room(info.height, info.width)[None], info.batch, axis=0)
-    if info.form != "reuse":
-        return {"image": image}
-    spread = np.linspace(0, info.tokens - 1, info.kept).round().astype(np.int32)
-    return {"image": image, "kept": np.tile(spread, (info.batch, len(info.selections), 1))}
 
 
 def bench(
@@ -83,16 +44,10 @@ def bench(
 
 
 def _open(spec: str, threads: int) -> Opened:
-    if not _split(spec)[1]:
+    if not split(spec)[1]:
         return open_model(spec, threads)
     graph = graph_of(spec)
     return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
-
-
-def _split(spec: str) -> tuple[str, str]:
-    """`MODEL@S` in two; no stride where there is none."""
-    model, _, stride = spec.rpartition("@") if "@" in spec.rpartition("/")[2] else (spec, "", "")
-    return model, stride
 
 
 def _variant(stack: ExitStack, opened: Opened) -> Variant:

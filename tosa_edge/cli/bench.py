@@ -41,7 +41,8 @@ def main(
     """
     if clip is not None:
         return _along(clip, models or [], threads, as_json)
-    from tosa_edge.bench.variants import bench, graph_of
+    from tosa_edge.bench.graphs import graph_of
+    from tosa_edge.bench.variants import bench
     from tosa_edge.cli.progress import progress
     from tosa_edge.model import DEFAULT_MODEL
 

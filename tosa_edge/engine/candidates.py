@@ -82,8 +82,8 @@ def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> 
     import numpy as np
 
     from tosa_edge.backends.tensorrt import TensorRtBackend
+    from tosa_edge.bench.graphs import feeds_for
     from tosa_edge.bench.interleave import Variant, interleave
-    from tosa_edge.bench.variants import feeds_for
 
     def opened(data: bytes) -> Any:
         engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)

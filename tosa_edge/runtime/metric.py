@@ -103,6 +103,10 @@ class MetricModel:
         self._model, self._known = model, tuple(known)
         self._scales: dict[int, MetricScale] = {}
 
+    @property
+    def refreshed(self) -> float:
+        return getattr(self._model, "refreshed", 1.0)
+
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
         prediction = self._model.predict_next(frame, stream)
         if stream < 0:  # a warm-up shows nothing to measure

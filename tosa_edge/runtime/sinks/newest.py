@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from tosa_edge.runtime.sinks import Result, Sink
 _PATIENCE_S = 3.0
 # A window must be looked after while no frames come, or it does not answer its close button.
 _IDLE_S = 0.05
+# No eye sees more than sixty a second, and what a viewer takes the model does not get.
+_SHORTEST_S = 1 / 60
 
 
 class NewestOnly:
-    """Gives `viewer` the newest result in a thread of its own, and drops what it has no time for.
+    """Gives `viewer` the newest result in a thread of its own, sixty a second at most, and drops the others.
 
     Everything the viewer does happens in that thread, as windows need it. The first exception ends the viewer
     and not the run; `on_event` is told once. A viewer with a method `idle` has it called between frames.
@@ -71,7 +74,11 @@ class NewestOnly:
     def _work(self) -> None:
         try:
             while (result := self._next()) is not None:
+                began = time.monotonic()
                 self._viewer.write(result)
+                with self._changed:
+                    rest = _SHORTEST_S - (time.monotonic() - began)
+                    self._changed.wait_for(lambda: self._ending is not None, max(0.0, rest))
             assert self._ending is not None
             self._ending()
         except Exception as error:
