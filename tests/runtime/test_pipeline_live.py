@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from threading import Event
 import numpy as np
 import pytest
 
-from tests import tiny
+from tests import media, tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
+from tosa_edge.runtime.sinks import video
 from tosa_edge.runtime.sinks.callback import CallbackSink
+from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
 from tosa_edge.runtime.sinks.newest import NewestOnly
 from tosa_edge.runtime.sinks.of_stream import OfStream
 from tosa_edge.runtime.sinks.video import VideoSink
@@ -22,6 +25,7 @@ from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.iterable import IterableSource
 from tosa_edge.runtime.sources.pattern import PatternSource
 from tosa_edge.runtime.sources.video import VideoSource
+from tosa_edge.runtime.stopping import stopped_by_signals
 
 
 @pytest.fixture
@@ -236,3 +240,64 @@ def test_a_recording_of_a_camera_plays_at_the_worlds_own_speed(tmp_path, model):
     assert 82 <= len(shown) - 30 <= 84
     for index, moment in enumerate(moments[:10]):
         assert abs(shown[round(moment * 30)] - 20 * index) < 6
+
+
+def test_a_video_is_not_closed_under_the_thread_that_reads_it(tmp_path, model):
+    """It stops in the middle of the file, while the capture thread decodes: that used to end the process."""
+    clip = media.write_video(tmp_path / "v.webm", frames=120, height=240, width=320)
+    for _ in range(5):
+        stop = Event()
+        source = VideoSource(str(clip))
+        summary = pipeline.run(source, model, [], lambda r, s, stop=stop: s.frames == 10 and stop.set(), stop)
+        assert summary.frames == 10
+
+
+def test_a_model_that_raises_says_that_it_was_inference(model):
+    class Failing(Slow):
+        def predict_next(self, frame, stream=0):
+            if stream == 0:
+                raise ValueError("out of memory")
+            return self.inner.predict(frame)
+
+    with pytest.raises(RuntimeError, match="the inference stage failed: ValueError: out of memory"):
+        pipeline.run(IterableSource(pictures(3)), Failing(model), [])
+
+
+def test_files_lose_nothing_beside_a_camera(model):
+    seen: dict[int, int] = {0: 0, 1: 0}
+
+    def take(result):
+        time.sleep(0.005)
+        seen[result.stream] += 1
+
+    camera = PatternSource("test://64x48?fps=400&frames=200")
+    pipeline.run([IterableSource(pictures(60)), camera], model, [CallbackSink(take)])
+    assert seen[0] == 60
+
+
+def test_a_source_without_frames_leaves_no_empty_files(tmp_path, model):
+    sinks = [VideoSink(tmp_path / "o/v.webm", 30), ContactSheetSink(tmp_path / "o/s.png")]
+    summary = pipeline.run(IterableSource([]), model, sinks)
+    assert summary.outputs == []
+    assert not list((tmp_path / "o").iterdir())
+
+
+def test_the_end_of_a_long_video_is_checked_and_not_all_of_it(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(video, "_DECODE_ALL", 20)
+    monkeypatch.setattr(video, "_DECODE_LAST", 10)
+    for suffix in (".webm", ".mkv", ".mp4", ".avi"):
+        path = tmp_path / f"v{suffix}"
+        pipeline.run(IterableSource(pictures(60)), model, [VideoSink(path, 30)])
+        assert video.count_frames(path) == 60
+    whole = (tmp_path / "v.webm").read_bytes()
+    (tmp_path / "cut.webm").write_bytes(whole[: len(whole) // 2])
+    assert video.readable_frames(tmp_path / "cut.webm", 60) < 60
+
+
+def test_a_second_signal_does_not_wait_and_a_first_is_never_taken_for_one():
+    stop = Event()
+    with stopped_by_signals(stop):
+        stop.set()  # as by --frames, or the window's q
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

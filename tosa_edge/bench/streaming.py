@@ -1,8 +1,8 @@
 """Reuse over time, measured: schedules of refreshing against each other on a clip, in turns, frame by frame.
 
 Every schedule sees every frame in order. Whoever is first changes from frame to frame, so that a machine that
-slows down slows all of them; a ratio is that of the times of whole blocks of frames, and the spread shown is
-over the blocks.
+slows down slows all of them. A ratio is that of the times of the whole clip; its spread is that over blocks
+of ten frames.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
     return {
         "name": schedule.name,
         "mean_ms": round(float(np.mean(turn.times_ms)), 3),
-        "ratio": round(float(np.median(theirs / ours)), 4),
+        "p50_ms": round(float(np.median(turn.times_ms)), 3),
+        "peak_mb": None,  # of two sessions at once: not measured
+        "ratio": round(float(theirs.sum() / ours.sum()), 4),
         "ratio_p10": round(float(np.percentile(theirs / ours, 10)), 4),
         "ratio_p90": round(float(np.percentile(theirs / ours, 90)), 4),
         "delta1": round(float(np.mean(turn.delta1)), 4),

@@ -22,7 +22,9 @@ ProfileFlag = Annotated[
 ]
 ClipOption = Annotated[
     Optional[Path],
-    typer.Option("--clip", help="Consecutive frames with depth: also time choosing tokens less often."),
+    typer.Option(
+        "--clip", help="Consecutive frames with depth: time choosing tokens at every frame, and less often."
+    ),
 ]
 
 
@@ -40,7 +42,7 @@ def main(
     forms alternate along the clip instead, tokens chosen at every frame or at some: speed and accuracy.
     """
     if clip is not None:
-        return _along(clip, models or [], threads, as_json)
+        return _along(clip, models or [], threads, as_json, profile)
     from tosa_edge.bench.graphs import graph_of
     from tosa_edge.bench.variants import bench
     from tosa_edge.cli.progress import progress
@@ -60,7 +62,7 @@ def main(
     emit(result, as_json)
 
 
-def _along(clip: Path, models: list[str], threads: int, as_json: bool) -> None:
+def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: bool) -> None:
     from tosa_edge.bench.streaming import stream, usual
     from tosa_edge.cli.progress import progress
     from tosa_edge.errors import TosaEdgeError
@@ -71,6 +73,8 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool) -> None:
         raise TosaEdgeError(
             "--clip compares the forms of one model", f"Give its name alone, such as {DEFAULT_MODEL}."
         )
+    if profile:
+        raise TosaEdgeError("--profile is of single models", "Leave it or --clip out.")
     pairs = find_pairs(clip)
     with progress("bench", len(pairs)) as step:
         result = stream(usual(models[0] if models else DEFAULT_MODEL), read_samples(pairs), threads, step)

@@ -31,12 +31,15 @@ def record(
     """Runs everything and returns what `--json` prints."""
     from tosa_edge import machine
     from tosa_edge.diagnosis.power import read_power
+    from tosa_edge.errors import TosaEdgeError
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.outputs import open_sinks
     from tosa_edge.runtime.sources import open_sources
     from tosa_edge.runtime.stopping import stopped_by_signals
 
+    if known and len(specs) > 1:
+        raise TosaEdgeError("--metres is of one camera's picture", "Run one source at a time with it.")
     stop = Event()
     with ExitStack() as stack:
         model, load_ms = _load(stack, engine, fit, refresh, reuse, known)

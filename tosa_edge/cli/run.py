@@ -141,4 +141,7 @@ def _camera(fov: float | None, path: Path | None) -> CameraAt:
         raise TosaEdgeError("--fov and --intrinsics both say what the camera is", "Give one of them.")
     if path is not None:
         return read_intrinsics(path).at
-    return Intrinsics.from_fov if fov is None else partial(Intrinsics.from_fov, degrees=fov)
+    if fov is None:
+        return Intrinsics.from_fov
+    Intrinsics.from_fov(640, 480, fov)  # refused now, not in the middle of a run
+    return partial(Intrinsics.from_fov, degrees=fov)

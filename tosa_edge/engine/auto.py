@@ -98,10 +98,9 @@ def _best(machine: Machine) -> Choice:
     if versions.get(TENSORRT_RTX) and gpu.sm in _RTX_SM:
         return Choice(TENSORRT_RTX)
     backend = TENSORRT_RTX if gpu.sm in _RTX_SM else TENSORRT
-    return Choice(
-        ONNXRUNTIME,
-        (f"{gpu.name} is not used: {TITLES[backend]} is not installed. Do: {INSTALL[backend]}",),
-    )
+    old = versions.get(TENSORRT)
+    lacks = f"TensorRT {old} is too old, 10.3 is the first" if old else f"{TITLES[backend]} is not installed"
+    return Choice(ONNXRUNTIME, (f"{gpu.name} is not used: {lacks}. Do: {INSTALL[backend]}",))
 
 
 def _named(backend: str, machine: Machine) -> Choice:

@@ -161,6 +161,8 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
     except TosaEdgeError:
         return None
     m = manifest
+    if "plugin_refused" in (m.plugin_choice or {}):
+        return None  # whatever kept the plugin out may be mended by now
     ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
     same = (m.backend, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
     wanted = (plan.choice.backend, plan.precision, plan.targets, plan.calibration, plan.ways)

@@ -1,7 +1,7 @@
 """A plan to an engine: by TensorRT's own layers, by our plugin, or both, and the faster one first.
 
 A plugin is a barrier to TensorRT's fusing: nobody knows beforehand which is faster on a GPU, so both are
-timed on it. Our library is loaded when the native engine is built: its parser must not have met our plugins.
+timed on it. Our library is loaded only after the native engine is built: its parser must not have met it.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def read_intrinsics(path: Path) -> Intrinsics:
         raise TosaEdgeError(f"{path} is no JSON object: {error}", f"Write {_FORMS}.") from error
     try:
         camera = _parsed(raw)
-    except (KeyError, TypeError, IndexError) as error:
-        raise TosaEdgeError(f"{path} lacks {error}", f"Write {_FORMS}.") from error
+    except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
+        raise TosaEdgeError(f"{path} is no camera: {error}", f"Write {_FORMS}.") from error
     numbers = (camera.fx, camera.fy, camera.cx, camera.cy)
     if not all(map(math.isfinite, numbers)) or min(camera.fx, camera.fy, camera.width, camera.height) <= 0:
         raise TosaEdgeError(f"{path}: sizes and focal lengths are positive numbers", f"Write {_FORMS}.")

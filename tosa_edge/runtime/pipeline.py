@@ -22,7 +22,7 @@ from tosa_edge.runtime.handoff import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source
-from tosa_edge.runtime.stage import Stage
+from tosa_edge.runtime.stage import Stage, told
 from tosa_edge.runtime.summary import Summary
 from tosa_edge.runtime.times import Rate, Times
 
@@ -59,7 +59,7 @@ def run(
     live = any(source.live for source in streams)
     stop, summary = stop or Event(), Summary()
     frames: Frames = Handoff(1 if live else _AHEAD, len(streams))
-    results: Results = Handoff(_BEHIND if live else _AHEAD)
+    results: Results = Handoff(_BEHIND if live else _AHEAD)  # of one giver: the model
 
     def give_up(error: BaseException) -> None:
         results.close()
@@ -78,7 +78,7 @@ def run(
         for stage in (*stages, output, heed):
             stage.start()
         for result in _infer(streams, model, frames, summary):
-            results.give(result, waits=not live)
+            results.give(result, result.stream, waits=not streams[result.stream].live)
             on_result(result, summary)
             if stop.is_set():
                 break
@@ -104,21 +104,22 @@ def _heed(stop: Event, frames: Frames) -> None:
 
 
 def _capture(number: int, source: Source, frames: Frames, times: Times) -> None:
-    try:
+    began = time.perf_counter()
+    for frame in source:
+        times.add("capture", 1000 * (time.perf_counter() - began))
+        if not frames.give((number, frame), number, waits=not source.live):
+            return
         began = time.perf_counter()
-        for frame in source:
-            times.add("capture", 1000 * (time.perf_counter() - began))
-            if not frames.give((number, frame), number, waits=not source.live):
-                return
-            began = time.perf_counter()
-    finally:
-        frames.finish()
+    frames.finish()  # a source that failed has not finished: the taker is to get its error
 
 
 def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary: Summary):  # type: ignore[no-untyped-def]
     painters, rate = [Painter(model.info) for _ in streams], Rate()
     for number, frame in frames:
-        prediction = model.predict_next(frame.picture, number)
+        try:
+            prediction = model.predict_next(frame.picture, number)
+        except Exception as error:
+            raise told("inference", error) from error
         age = 1000 * (time.monotonic() - frame.arrived)
         summary.add_prediction(prediction.times_ms, age)
         summary.dropped = sum(frames.dropped.values())

@@ -16,8 +16,11 @@ def stopped_by_signals(stop: Event) -> Iterator[None]:
         yield
         return
 
+    heard: list[int] = []  # a run may also have been stopped otherwise: that is no first signal
+
     def heed(number: int, _frame: object) -> None:
-        if stop.is_set():
+        heard.append(number)
+        if len(heard) > 1:
             raise KeyboardInterrupt
         stop.set()
 

@@ -31,6 +31,8 @@ class ContactSheetSink:
             self._panels, self._stride = self._panels[::2], self._stride * 2
 
     def seal(self) -> None:
+        if not self._panels:
+            return self.abort()
         cv2 = opencv()
         sheet = cv2.cvtColor(self.sheet(), cv2.COLOR_RGB2BGR)
         data = cv2.imencode(".png", sheet)[1].tobytes()
@@ -39,8 +41,8 @@ class ContactSheetSink:
         except OSError as error:
             raise cannot_write(self._pending.final, error) from error
 
-    def commit(self) -> Path:
-        return self._pending.commit()
+    def commit(self) -> Path | None:
+        return self._pending.commit() if self._panels else None
 
     def abort(self) -> None:
         self._pending.abort()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CODECS = {".webm": "VP80", ".mkv": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
 _LOOK_EVERY = 50
 _LONGEST_STILL_S = 1.0
+_DECODE_ALL, _DECODE_LAST = 1000, 30
 
 
 class VideoSink:
@@ -83,7 +84,9 @@ class VideoSink:
             with silence():
                 self._writer.release()
             self._writer = None
-        found = count_frames(self._pending.path)
+        if not self._written:
+            return self.abort()
+        found = readable_frames(self._pending.path, self._written)
         if found != self._written:
             free = shutil.disk_usage(self._pending.path.parent).free
             raise TosaEdgeError(
@@ -91,8 +94,8 @@ class VideoSink:
                 f"The disk has {free // 2**20} MB free: free some space, or write to another disk.",
             )
 
-    def commit(self) -> Path:
-        return self._pending.commit()
+    def commit(self) -> Path | None:
+        return self._pending.commit() if self._written else None
 
     def abort(self) -> None:
         if self._writer is not None:
@@ -100,6 +103,25 @@ class VideoSink:
                 self._writer.release()
             self._writer = None
         self._pending.abort()
+
+
+def readable_frames(path: Path, written: int) -> int:
+    """How many of so many frames can be read. Of a long video only the end is decoded: a run must end soon,
+    and a disk that was full has cut off the end, or kept the container from knowing its length."""
+    if written <= _DECODE_ALL:
+        return count_frames(path)
+    cv2 = opencv()
+    with silence():
+        capture = cv2.VideoCapture(str(path))
+    try:
+        stated = round(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if abs(stated - written) > 1:
+            return max(0, stated)
+        capture.set(cv2.CAP_PROP_POS_FRAMES, written - _DECODE_LAST)
+        last = sum(capture.grab() for _ in range(_DECODE_LAST))
+        return written if last >= _DECODE_LAST - 1 else written - _DECODE_LAST + last
+    finally:
+        capture.release()
 
 
 def count_frames(path: Path) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources.address import without_password
 from tosa_edge.runtime.sources.gdp import OutOfStep, read_pictures
 from tosa_edge.runtime.sources.launch import OPENING, STALL, Child
 from tosa_edge.runtime.sources.reconnecting import Reconnecting
@@ -46,7 +47,8 @@ class GstreamerSource(Reconnecting):
 
     def __init__(self, spec: str) -> None:
         pipeline = split_pipeline(spec)
-        super().__init__(lambda: GstreamerSession(spec, pipeline), spec, ends=True)
+        label = without_password(spec)
+        super().__init__(lambda: GstreamerSession(label, pipeline), label, ends=True)
 
     @staticmethod
     def accepts(spec: str) -> bool:

@@ -10,12 +10,24 @@ from dataclasses import replace
 from typing import Protocol
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime.opencv import opencv
 from tosa_edge.runtime.sources import Frame
 
 # A session of fewer frames than this is no recovery: the waits go on growing.
 _SETTLED = 10
 # The frame that showed that the source works is too old to show when somebody comes to read after this long.
 _FRESH_SECONDS = 0.5
+
+
+def _losses() -> tuple[type[Exception], ...]:
+    """What opening and reading raise: no camera, no memory, no descriptors, OpenCV's assertions."""
+    return TosaEdgeError, OSError, opencv().error
+
+
+def what(error: Exception) -> str:
+    return (
+        error.what if isinstance(error, TosaEdgeError) else f"{type(error).__name__}: {error}".splitlines()[0]
+    )
 
 
 class Session(Protocol):
@@ -74,8 +86,8 @@ class Reconnecting:
             before, reason = self._count, None
             try:
                 yield from self._session_frames()
-            except TosaEdgeError as error:
-                reason = error.what
+            except _losses() as error:
+                reason = what(error)
             if self._closed.is_set() or (self._ends and reason is None):
                 break
             if self._count - before >= _SETTLED:
@@ -113,8 +125,8 @@ class Reconnecting:
             wait = min(2 * wait, self._waits[1])
             try:
                 self._begin()
-            except TosaEdgeError as error:
-                reason = error.what
+            except _losses() as error:
+                reason = what(error)
             else:
                 self.reconnects += 1
                 self.events(f"{self.label}: back after {time.monotonic() - lost:.1f} s")

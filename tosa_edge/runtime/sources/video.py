@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ class VideoSource:
         path = Path(spec)
         require_file(path)
         self.label = spec
+        # OpenCV's captures must not be released while another thread reads from them.
+        self._closed, self._using = threading.Event(), threading.Lock()
         cv2 = opencv()
         with silence():
             self._capture = cv2.VideoCapture(str(path))
@@ -50,23 +53,27 @@ class VideoSource:
         return Path(spec).is_file()
 
     def __iter__(self) -> Iterator[Frame]:
-        cv2 = opencv()
         index, now = 0, 0.0
-        while True:
-            picture = self._read()
+        while not self._closed.is_set():
+            picture, stated = self._read()
             if picture is None:
                 break
             # Some containers state no times: then the rate must do.
-            stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             now = stated if stated > now or index == 0 else index / self.fps
             yield Frame(index, now, picture, f"{index:06d}")
             index += 1
-        self._check_end(index, now)
+        if not self._closed.is_set():
+            self._check_end(index, now)
 
-    def _read(self) -> np.ndarray | None:
+    def _read(self) -> tuple[np.ndarray | None, float]:
+        """The next picture, None at the end, and the time that the container states."""
         cv2 = opencv()
-        good, picture = self._capture.read()
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if good else None
+        with self._using:
+            if self._closed.is_set():
+                return None, 0.0
+            good, picture = self._capture.read()
+            stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        return (cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if good else None), stated
 
     def _check_end(self, count: int, now: float) -> None:
         """A damaged video ends early and silently; its container still says how long it should have been."""
@@ -85,4 +92,6 @@ class VideoSource:
             )
 
     def close(self) -> None:
-        self._capture.release()
+        self._closed.set()
+        with self._using:
+            self._capture.release()
