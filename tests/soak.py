@@ -2,7 +2,7 @@
 
 200,000 frames of `test://` as fast as a tiny model takes them, into a video, a contact sheet, depth maps,
 PNGs, point clouds, a page with a viewer that watches, a callback, and Rerun where it is installed. Memory,
-open descriptors and threads are sampled; after the first minute none may grow, memory none in the second half.
+open descriptors and threads are sampled: after the first minute none may grow, nor memory in the second half.
 Prints the figures.
 """
 
