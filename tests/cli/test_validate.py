@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -45,15 +46,15 @@ def build(folder, *more, variant="g1", name="e.onnx"):
 @pytest.fixture
 def wrong_builder(monkeypatch):
     """A builder that gets one layer wrong, silently."""
-    real = building._made
+    real = building.candidates
 
-    def made(engine, plan, watch):
-        data, settings = real(engine, plan, watch)
-        model = onnx.load_model_from_string(data)
+    def candidates(engine, plan, watch):
+        (right,) = real(engine, plan, watch)
+        model = onnx.load_model_from_string(right.data)
         scaled("encoder.blocks.2.ls2.gamma", 1.2)(model)
-        return model.SerializeToString(), settings
+        return [replace(right, data=model.SerializeToString())]
 
-    monkeypatch.setattr(building, "_made", made)
+    monkeypatch.setattr(building, "candidates", candidates)
 
 
 def test_answers_in_json(folder):
@@ -187,7 +188,7 @@ def test_an_engine_for_a_gpu_that_is_elsewhere(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "what", "remedy"),
     [
-        (["--plugin", "on"], 3, "plugin of tosa-edge is not installed", "--plugin off"),
+        (["--plugin", "on"], 2, "--plugin on is for tensorrt", "leave --plugin out"),
         (["--plugin", "perhaps"], 2, "there is no --plugin perhaps", "auto, on, off"),
         (["--max-drop", "0.01"], 2, "--max-drop is for calibration", "--calib PATH"),
     ],
