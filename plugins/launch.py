@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tosa_edge.plugins.operator import Operator
 
 HEAD_DIMS = (32, 64)
 WIDEST_MAP = 384  # heads x head dimension of an importance kernel: its other side lies in shared memory
@@ -123,8 +126,8 @@ def plan(
     hidden = shapes["b1"][0] if "b1" in shapes else 0
     if heads * head_dim > WIDEST_MAP or hidden not in (0, 2 * heads) or attributes["query_stride"] < 1:
         return None
-    queries = -(-rows // attributes["query_stride"])
-    return importance(half, heads, head_dim, hidden), {**sizes, "queries": queries, "heads": heads}
+    sizes |= _description().sizes({**sizes, **attributes})
+    return importance(half, heads, head_dim, hidden), sizes
 
 
 def run(
@@ -138,13 +141,19 @@ def run(
     launches, sizes = planned
     arguments = {**inputs, **outputs, **attributes, **sizes}
     if operator == "TokenImportance":
-        arguments["stride"] = attributes["query_stride"]
         for absent in ("w1", "b1", "w2"):
             arguments.setdefault(absent, first)  # never read: HIDDEN is 0
-        shape = (sizes["batch"], sizes["heads"], 2, PARTS, sizes["queries"])
-        arguments["statistics"] = outputs["importance"].new_empty(shape)
+        for name, shape in _description().scratch(sizes).items():
+            arguments[name] = outputs["importance"].new_empty(shape)
     for launch in launches:
         launch.run(arguments, sizes)
+
+
+def _description() -> Operator:
+    """What the C++ host goes by as well. It needs `PARTS`, so it is imported later than this file."""
+    from tosa_edge.plugins.token_importance import TOKEN_IMPORTANCE
+
+    return TOKEN_IMPORTANCE
 
 
 def _power_of_two(width: int) -> int:

@@ -129,4 +129,4 @@ def test_a_line_and_a_table_say_how_it_is_going(monkeypatch):
     jetson = Power(7.25, ("VDD_IN",), 51.5, "MAXN")
     told = line(SimpleNamespace(fps=24.96), summary, jetson)  # type: ignore[arg-type]
     assert told == "3 frames, 25.0/s, age 20 ms, 3 dropped, 1 reconnects, 7.25 W, 51.5 °C, MAXN"
-    assert [str(cell) for cell in table(summary).columns[0].cells] == ["infer", "age"]
+    assert [str(cell) for cell in table(summary.stages).columns[0].cells] == ["infer", "age"]

@@ -22,13 +22,6 @@ from tosa_edge.runtime.sources.reconnecting import Reconnecting
 pytestmark = needs_server
 
 
-@pytest.fixture
-def server():
-    server = RtspServer()
-    yield server
-    server.kill()
-
-
 @pytest.fixture(params=["gstreamer", "ffmpeg"])
 def reader(request, monkeypatch, tmp_path):
     """Which of the two reads: where no GStreamer is found, FFmpeg does."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tests.runtime.rtsp import RtspServer, needs_server
+from tests.runtime.rtsp import needs_server
 from tosa_edge import DepthModel
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks.callback import CallbackSink
@@ -22,13 +22,6 @@ from tosa_edge.runtime.sources import open_source
 from tosa_edge.runtime.sources.pattern import read_index
 
 pytestmark = needs_server
-
-
-@pytest.fixture
-def server():
-    server = RtspServer()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tosa_edge import machine
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import graph_of
 from tosa_edge.depth_model import DepthModel
+from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.runtime.pipeline import Predictor
 from tosa_edge.runtime.refresh import AUTO, Every, Refresh
 from tosa_edge.runtime.streaming import StreamingModel
@@ -140,6 +141,7 @@ def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
     refreshed = model.refreshes if isinstance(model, StreamingModel) else len(turn.times_ms)
     return {
         "name": schedule.name,
+        "backend": ONNXRUNTIME,
         "mean_ms": round(float(np.mean(turn.times_ms)), 3),
         "p50_ms": round(float(np.median(turn.times_ms)), 3),
         "peak_mb": None,  # of two sessions at once: not measured

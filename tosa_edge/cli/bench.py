@@ -86,9 +86,9 @@ def _say_along(result: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    host = result["machine"]
-    where = f"{host['cpu']}, {result['threads']} threads, ONNX Runtime {host['onnxruntime']}"
-    title = f"{where}\n{result['frames']} frames of {result['clip']}; ratio: times as fast as the first"
+    title = (
+        f"{_where(result)}\n{result['frames']} frames of {result['clip']}; ratio: times as fast as the first"
+    )
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for heading in ("tokens chosen", "refreshed", "mean ms", "ratio", "p10..p90", "δ<1.25", "loss"):
         table.add_column(heading, justify="left" if heading == "tokens chosen" else "right", no_wrap=True)

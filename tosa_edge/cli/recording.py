@@ -124,20 +124,14 @@ def _say(text: str) -> None:
 
 def say(result: dict[str, Any]) -> None:
     """The summary for people."""
-    from rich import box
-    from rich.table import Table
+    from tosa_edge.cli.stage_table import table
 
     lost = ", ".join(f"{result[n]} {n}" for n in ("dropped", "unwritten", "reconnects") if result[n])
     _say(
         f"{result['frames']} frames of {result['source']} with {result['model']} at {result['size']}: "
         f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")
     )
-    rows = Table(box=box.SIMPLE_HEAD)
-    for heading in ("stage", "p50 ms", "p90", "p99"):
-        rows.add_column(heading, justify="left" if heading == "stage" else "right")
-    for stage, shares in result["stages"].items():
-        rows.add_row(stage, *(f"{shares[share]:.1f}" for share in ("p50", "p90", "p99")))
-    console.print(rows)
+    console.print(table(result["stages"]))
     _say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
     for path in result["outputs"]:
         _say(f"  {path}")

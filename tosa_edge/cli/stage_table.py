@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from tosa_edge.cli.common import console
 from tosa_edge.diagnosis.power import read_power
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tosa_edge.runtime.summary import Summary
 
 _EACH, _EACH_IN_LOG = 1.0, 30.0
+
+Lately = Optional[Callable[[str], float]]  # a stage's median of late
 
 
 class Ticker:
@@ -39,7 +41,8 @@ class Ticker:
         told = line(result, summary, read_power())
         if self._live:
             self._live.start()
-            self._live.update(table(summary, f"{self._label}: {told}"), refresh=True)
+            shown = table(summary.stages, f"{self._label}: {told}", summary.times.lately)
+            self._live.update(shown, refresh=True)
         else:
             console.print(told, markup=False, soft_wrap=True)
 
@@ -72,17 +75,17 @@ def line(result: Result, summary: Summary, power: Power | None = None) -> str:
     return ", ".join(parts)
 
 
-def table(summary: Summary, title: str | None = None) -> Table:
+def table(
+    stages: Mapping[str, Mapping[str, float]], title: str | None = None, lately: Lately = None
+) -> Table:
     """Each stage's percentiles; `age` is from a frame's arrival to its depth."""
     from rich import box
     from rich.table import Table
 
     rows = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    for heading in ("stage", "p50 ms", "p90", "p99", "lately"):
+    for heading in ("stage", "p50 ms", "p90", "p99", *(["lately"] if lately else [])):
         rows.add_column(heading, justify="left" if heading == "stage" else "right", no_wrap=True)
-    for stage in summary.times.stages:
-        if stage != "latency":
-            shares = summary.times.percentiles(stage)
-            numbers = [f"{shares[share]:.1f}" for share in ("p50", "p90", "p99")]
-            rows.add_row(stage, *numbers, f"{summary.times.lately(stage):.1f}")
+    for stage, shares in stages.items():
+        numbers = [shares[share] for share in ("p50", "p90", "p99")] + ([lately(stage)] if lately else [])
+        rows.add_row(stage, *(f"{number:.1f}" for number in numbers))
     return rows

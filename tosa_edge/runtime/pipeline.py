@@ -59,7 +59,7 @@ def run(
     live = any(source.live for source in streams)
     stop, summary = stop or Event(), Summary()
     frames: Frames = Handoff(1 if live else _AHEAD, len(streams))
-    results: Results = Handoff(_BEHIND if live else _AHEAD)  # of one giver: the model
+    results: Results = Handoff(_BEHIND if live else _AHEAD)  # room for each stream; the model ends it
 
     def give_up(error: BaseException) -> None:
         results.close()

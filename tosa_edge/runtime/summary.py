@@ -38,8 +38,13 @@ class Summary:
         self.times.add("age", age_ms)
         self.frames += 1
 
+    @property
+    def stages(self) -> dict[str, dict[str, float]]:
+        """Each stage's percentiles; the latency is no stage but the sum of some."""
+        return {stage: self.times.percentiles(stage) for stage in self.times.stages if stage != "latency"}
+
     def as_dict(self) -> dict[str, object]:
-        stages = {stage: self.times.percentiles(stage) for stage in self.times.stages if stage != "latency"}
+        stages = self.stages
         return {
             "frames": self.frames,
             "fps": round(self.fps, 2),
