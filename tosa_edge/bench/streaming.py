@@ -1,8 +1,9 @@
 """Reuse over time, measured: schedules of refreshing against each other on a clip, taking turns.
 
-Every schedule sees every frame in order, ten of them in a turn: as on a robot, where what runs has run just
-before and finds its weights in cache. Whoever is first changes from turn to turn, so that a machine that
-slows down slows all of them. A ratio is that of the times of the whole clip; its spread is that over turns.
+Every schedule sees every frame in order, ten of them in a turn, after a run that does not count: on a robot
+what runs has run just before, while here a model that comes back after the others' turns takes half as long
+again for its first frame. Whoever is first changes from turn to turn, so that a machine that slows down slows
+all of them. A ratio is that of the times of the whole clip; its spread is that over turns.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class _Turns:
 
     def take(self, block: Sequence[Sample]) -> list[np.ndarray]:
         """Runs a block of frames, and keeps the time of each."""
+        self.model.predict_next(block[0].picture, -1)
         depths = []
         for frame in block:
             began = time.perf_counter()
@@ -86,8 +88,6 @@ def stream(
     with ExitStack() as stack:
         loaded: dict[str, DepthModel] = {}
         turns = [_Turns(_model(schedule, loaded, stack, threads)) for schedule in schedules]
-        for model in loaded.values():
-            _warm_up(model)
         done = 0
         for number, block in enumerate(_blocks(frames)):
             for place in range(len(turns)):
@@ -122,14 +122,6 @@ def _model(schedule: Schedule, loaded: dict[str, DepthModel], stack: ExitStack, 
     if schedule.reuse is None or schedule.refresh is None:
         return loaded[schedule.full]
     return StreamingModel(loaded[schedule.full], loaded[schedule.reuse], schedule.refresh)
-
-
-def _warm_up(model: DepthModel) -> None:
-    info = model.info
-    kept = np.tile(np.arange(info.kept, dtype=np.int32), (len(info.selections), 1))
-    for _ in range(2):
-        blank = np.zeros((info.height, info.width, 3), np.uint8)
-        model.predict(blank, kept=kept if info.form == "reuse" else None)
 
 
 def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
