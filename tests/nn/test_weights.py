@@ -11,12 +11,13 @@ from tests.nets import TINY, random_image, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.positions import resample_positions
+from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import (
     encoder_config,
     load_depth_net,
     load_encoder,
     read_checkpoint,
-    resample_positions,
     save_depth_net,
 )
 
@@ -137,3 +138,14 @@ def test_only_multiples_of_the_patch_are_sizes(height, width):
     else:
         with pytest.raises(TosaEdgeError, match="multiple of the patch"):
             ModelConfig(height=height, width=width)
+
+
+def test_a_model_takes_pictures_of_other_sizes_as_the_model_made_for_them_does(tmp_path):
+    pattern = Pattern((1, 3), 0.5)
+    path = tmp_path / "w.safetensors"
+    save_depth_net(tiny_net(), path)
+    net, made_for_it = load_depth_net(path, pattern=pattern), load_depth_net(path, (84, 56), pattern)
+    other = random_image(config=made_for_it.config)
+    (depth, kept), (expected, chosen) = net(other), made_for_it(other)
+    assert torch.equal(kept, chosen)
+    assert torch.equal(depth, expected)

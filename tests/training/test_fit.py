@@ -241,3 +241,28 @@ def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):
     recipe = replace(RECIPE, stages=(Stage("dense", 1, elastic=False),), head_layers=(0, 1, 1, 3))
     weights = fit(checkpoint, Shards(shards), tmp_path, recipe)
     assert load_depth_net(weights).config.head_layers == (0, 1, 1, 3)
+
+
+def test_steps_draw_their_size_and_a_frame_is_the_same_in_every_process(shards):
+    recipe = replace(RECIPE, sizes=((56, 84), (28, 42)))
+    frames = Shards(shards)
+    seen = []
+    for step in range(12):
+        halves = [draw_batch(frames, recipe, 0, step, Place(rank, 2)) for rank in range(2)]
+        assert halves[0][0].shape == halves[1][0].shape
+        for images, depths in halves:
+            assert images.shape[:3] == depths.shape
+        seen.append(halves[0][0].shape[1:3])
+    assert set(seen) == {(56, 84), (28, 42)}
+    (whole, depth), *_ = [
+        draw_batch(frames, replace(RECIPE, sizes=()), 0, step, Place(0, 1)) for step in [seen.index((28, 42))]
+    ]
+    small, nearest = draw_batch(frames, recipe, 0, seen.index((28, 42)), Place(0, 1))
+    assert np.abs(whole.reshape(4, 28, 2, 42, 2, 3).mean((2, 4)) - small).max() <= 1
+    assert set(np.unique(nearest)) <= set(np.unique(depth))
+
+
+def test_a_stage_without_a_rate_for_selectors_spends_no_time_on_them(shards):
+    images, depths = Shards(shards).batch([0])
+    stage = Stage("dense", 1, elastic=False, selector_rate=0.0)
+    assert set(stage_losses(tiny_net(), images, depths, np.random.default_rng(0), stage)) == {"dense"}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import known_fields
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class ModelConfig:
     def grid(self) -> tuple[int, int]:
         """Patches down and across."""
         return self.height // self.patch, self.width // self.patch
+
+    def grid_of(self, image: Tensor) -> tuple[int, int]:
+        """Patches down and across of pictures [B, 3, H, W]."""
+        return image.shape[-2] // self.patch, image.shape[-1] // self.patch
 
     @property
     def tokens(self) -> int:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.tosa import (
     EPSILON,
     Pattern,
@@ -118,7 +119,10 @@ def selective_run(x: Tensor, index: Tensor, blocks: list[Block]) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Pictures [B, 3, H, W] to the features of the layers the head reads, each [B, N, D]."""
+    """Pictures [B, 3, H, W] to the features of the layers the head reads, each [B, N, D].
+
+    H and W are the configuration's, or any other multiples of the patch: then positions are resampled.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -149,13 +153,14 @@ class Encoder(nn.Module):
 
     def embed(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] -> tokens [B, P + N, D]."""
-        patches = self.patch_embed["proj"](image).flatten(2).transpose(1, 2) + self.pos_embed[:, 1:]
-        head = (self.cls_token + self.pos_embed[:, :1]).expand(image.shape[0], -1, -1)
+        positions = resample_positions(self.pos_embed, self.config.grid, self.config.grid_of(image))
+        patches = self.patch_embed["proj"](image).flatten(2).transpose(1, 2) + positions[:, 1:]
+        head = (self.cls_token + positions[:, :1]).expand(image.shape[0], -1, -1)
         if self.register_tokens is not None:
             head = torch.cat((head, self.register_tokens.expand(image.shape[0], -1, -1)), dim=1)
         return torch.cat((head, patches), dim=1)
 
-    def select(self, layer: int, qkv: Tensor, pattern: Pattern) -> Tensor:
+    def select(self, layer: int, qkv: Tensor, pattern: Pattern, grid: tuple[int, int]) -> Tensor:
         """The patches that the run after this standard layer keeps: [B, T, 3D] -> [B, K] int32."""
         attn = self.block(layer).attn
         settings = {"num_heads": attn.num_heads, "query_stride": pattern.query_stride, "scale": attn.scale}
@@ -166,8 +171,10 @@ class Encoder(nn.Module):
             importance = previous_importance(qkv, **settings)
         importance = importance[:, self.prefix :]
         if pattern.spread:
-            importance = spread_out(importance, self.lattice.float(), pattern.spread)
-        return select_patches(importance, pattern.kept(self.config.tokens))
+            own = grid == self.config.grid  # a constant of the graph
+            lattice = self.lattice if own else dither_lattice(*grid).to(importance.device)
+            importance = spread_out(importance, lattice.float(), pattern.spread)
+        return select_patches(importance, pattern.kept(grid[0] * grid[1]))
 
     def forward(
         self, image: Tensor, pattern: Pattern, kept: Tensor | None = None
@@ -181,13 +188,14 @@ class Encoder(nn.Module):
         wanted = list(self.config.head_layers)
         features: list[Tensor] = []
         selections: list[Tensor] = []
-        x, layer = self.embed(image), 0
+        x, layer, grid = self.embed(image), 0, self.config.grid_of(image)
         qkv = x  # layer 0 is standard: there are projections before anything is selected
         while layer < len(self.blocks):
             if run := runs.get(layer):
-                patches = (
-                    kept[:, len(selections)] if kept is not None else self.select(layer - 1, qkv, pattern)
-                )
+                if kept is not None:
+                    patches = kept[:, len(selections)]
+                else:
+                    patches = self.select(layer - 1, qkv, pattern, grid)
                 selections.append(patches)
                 x = selective_run(x, with_prefix(patches, self.prefix), [self.block(i) for i in run])
                 layer = run.stop

@@ -49,7 +49,7 @@ class DepthHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         dim = config.head_dim
-        self.grid = config.grid
+        self.grid_of = config.grid_of
         self.project = nn.ModuleList(nn.Linear(config.dim, dim) for _ in config.head_layers)
         self.patches = Refine(dim)
         self.edges_half = nn.Conv2d(3, dim // 4, 3, stride=2, padding=1)
@@ -62,7 +62,7 @@ class DepthHead(nn.Module):
 
     def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
         tokens = sum(project(f) for project, f in zip(self.project, features, strict=True))
-        x = self.patches(tokens.transpose(1, 2).unflatten(2, self.grid))
+        x = self.patches(tokens.transpose(1, 2).unflatten(2, self.grid_of(image)))
         half = F.relu(self.edges_half(image))
         quarter = F.relu(self.edges_quarter(half))
         x = self.quarter(resize(self.to_quarter(x), quarter) + quarter)

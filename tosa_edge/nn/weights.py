@@ -6,21 +6,18 @@ import json
 import math
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.pending import write_bytes
 
 CONFIG_KEY = "tosa_edge"
 # Where other projects keep the encoder inside their checkpoints.
 ENCODER_PREFIXES = ("pretrained.", "backbone.", "teacher.backbone.", "module.", "model.", "encoder.")
-# DINOv2 scales by (new + 0.1) / old, a guard of its own against rounding; its weights expect it.
-INTERPOLATE_OFFSET = 0.1
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
@@ -120,18 +117,6 @@ def strip_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         if f"{prefix}cls_token" in tensors:
             return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
     return dict(tensors)
-
-
-def resample_positions(pos_embed: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Position embedding [1, 1 + N, D] from one patch grid to another, as DINOv2 does (bicubic)."""
-    if old == new:
-        return pos_embed
-    grid = pos_embed[:, 1:].unflatten(1, old).permute(0, 3, 1, 2)
-    scale = [(n + INTERPOLATE_OFFSET) / o for n, o in zip(new, old, strict=True)]
-    grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", antialias=False)
-    if grid.shape[-2:] != new:
-        raise ValueError(f"resampled {old} to {tuple(grid.shape[-2:])}, not {new}")
-    return torch.cat((pos_embed[:, :1], grid.flatten(2).transpose(1, 2)), dim=1)
 
 
 def save_depth_net(net: DepthNet, path: str | Path) -> None:

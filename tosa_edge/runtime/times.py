@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -16,7 +18,8 @@ class Times:
     """Milliseconds by stage. Of a run of weeks a random sample is kept: p99 stays right, memory small."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[float]] = defaultdict(list)
+        # No lists: numbers that live long, each somewhere else, would pin Python's memory all over the place.
+        self._kept: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self._lately: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_LATELY))
         self._seen: dict[str, int] = defaultdict(int)
         self._random = Random(0)
@@ -54,5 +57,5 @@ class Rate:
         return (len(self._moments) - 1) / spent if spent else 0.0
 
 
-def percentiles(times: list[float]) -> dict[str, float]:
+def percentiles(times: Sequence[float]) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(times, p)), 3) for p in (50, 90, 99)}

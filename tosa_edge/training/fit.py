@@ -22,7 +22,7 @@ from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, r
 from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.frames import augment, batch_indices
+from tosa_edge.training.frames import augment, batch_indices, shrunk
 from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
@@ -137,7 +137,9 @@ def stage_losses(
     with SelectorLoss(net, query_stride=32) as selectors:
         features, _ = net.encoder(image, Pattern())
     predicted = net.head(features, image)
-    terms = {"dense": depth_loss(predicted, depth), "selectors": selectors.loss()}
+    terms = {"dense": depth_loss(predicted, depth)}
+    if stage.selector_rate:
+        terms["selectors"] = selectors.loss()
     if teacher is not None:
         with torch.no_grad():
             taught, _ = teacher.encoder(image, Pattern())
@@ -164,7 +166,11 @@ def draw_batch(
         augment(image, depth, np.random.default_rng((recipe.seed, 1, number, step, p)))
         for p, image, depth in zip(places, images, depths, strict=True)
     ]
-    return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+    images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+    if not recipe.sizes:
+        return images, depths
+    lot = np.random.default_rng((recipe.seed, 3, number, step))
+    return shrunk(images, depths, recipe.sizes[lot.integers(len(recipe.sizes))])
 
 
 def _fit_stage(

@@ -62,6 +62,17 @@ def batch_indices(count: int, batch: int, seed: int, step: int) -> list[int]:
     return order[place * batch : (place + 1) * batch].tolist()
 
 
+def shrunk(images: np.ndarray, depths: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [B, H, W, 3] and float32 [B, H, W] at another (height, width)."""
+    import cv2
+
+    if images.shape[1:3] == size:
+        return images, depths
+    pictures = [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
+    nearest = [cv2.resize(depth, size[::-1], interpolation=cv2.INTER_NEAREST) for depth in depths]
+    return np.stack(pictures), np.stack(nearest)
+
+
 def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """One frame as another camera might have seen it: mirrored, zoomed, recoloured, blurred.
 

@@ -21,8 +21,9 @@ FOLDER = Path(__file__).parent / "recipes"
 class Stage:
     """A part of a training with a schedule of its own.
 
-    A dense stage trains the model and, beside it, the selectors alone. An elastic one runs every picture
-    twice, dense and with tokens being skipped, and the second run learns from the labels and from the first.
+    A dense stage trains the model and, beside it, the selectors alone, unless their rate is 0. An elastic one
+    runs every picture twice, dense and with tokens being skipped, and the second run learns from the labels
+    and from the first.
     """
 
     name: str
@@ -66,6 +67,9 @@ class Recipe:
     head_layers: tuple[int, ...] | None = None  # other than those that `start` has
     height: int = 252
     width: int = 336
+    # (height, width) that every step draws one of, by lot and so more often what stands here more often:
+    # then one set of weights serves all of them. None: the recipe's own.
+    sizes: tuple[tuple[int, int], ...] = ()
     batch: int = 16
     seed: int = 0
     checkpoint_every: int = field(default=50)
@@ -99,6 +103,7 @@ def parse_recipe(raw: dict[str, Any]) -> Recipe:
         raise ValueError("two stages have the same name")
     if "head_layers" in raw:
         raw["head_layers"] = tuple(raw["head_layers"])
+    raw["sizes"] = tuple((int(height), int(width)) for height, width in raw.get("sizes", ()))
     shrink = raw.pop("shrink", None)
     if shrink is not None:
         shrink = _filled(Shrink, {n: tuple(v) if isinstance(v, list) else v for n, v in shrink.items()})

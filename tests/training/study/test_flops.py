@@ -6,7 +6,15 @@ from tests.nets import TINY
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.training.study.baselines import Merging, Pruning
-from tosa_edge.training.study.flops import gflop, merging_at, multiply_adds, pruning_at, selector_cost
+from tosa_edge.training.study.flops import (
+    gflop,
+    merging_at,
+    multiply_adds,
+    pruning_at,
+    selector_cost,
+    smaller_at,
+)
+from tosa_edge.training.study.smaller import Smaller, sizes_of
 
 SHIPPED = ModelConfig()
 N, T, D = 432, 433, 384
@@ -48,6 +56,18 @@ def test_merging_saves_in_the_mlp_of_its_layer_and_all_of_the_next():
 def test_pruning_saves_from_the_next_layer_on():
     expected = DENSE - 12 * layer(T) + 4 * layer(T) + 3 * layer(217) + 3 * layer(109) + 2 * layer(55)
     assert multiply_adds(SHIPPED, Pruning(0.5, (3, 6, 9))) == expected
+
+
+def test_a_smaller_picture_costs_what_the_model_for_it_does():
+    pattern = Pattern(grouped(12, 1), 0.5, 8)
+    small = Smaller(168, 224, pattern)
+    assert multiply_adds(SHIPPED, small) == multiply_adds(SHIPPED.at(168, 224), pattern)
+    assert multiply_adds(SHIPPED, Smaller(252, 336)) == DENSE
+    costs = [multiply_adds(SHIPPED, size) for size in sizes_of(SHIPPED)]
+    for target in range(min(costs), DENSE, DENSE // 50):
+        best = multiply_adds(SHIPPED, smaller_at(SHIPPED, target))
+        assert abs(best - target) == min(abs(cost - target) for cost in costs)
+        assert abs(best - target) < 0.06 * DENSE
 
 
 @given(group=st.sampled_from((1, 3)), keep=st.floats(0.3, 0.95), stride=st.sampled_from((1, 8, 32)))

@@ -7,6 +7,7 @@ from tests.nets import TINY, random_image, tiny_net, tiny_pattern
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.training.study.flops import multiply_adds
+from tosa_edge.training.study.smaller import Smaller
 from tosa_edge.training.study.variants import DENSE, predict, random_kept, study_variants
 
 
@@ -52,7 +53,7 @@ def test_the_study_has_its_rows():
     variants = study_variants(config)
     names = [v.name for v in variants]
     assert names[0] == DENSE
-    assert len(set(names)) == len(names) == 33
+    assert len(set(names)) == len(names) == 41
     assert sum(v.sweep for v in variants) == 12
     core = {v.name for v in variants if v.core}
     assert core == {DENSE, "g1@0.5", "g3@0.5", "g1@0.5 previous", "g3@0.5 previous"}
@@ -60,3 +61,16 @@ def test_the_study_has_its_rows():
     for name in ("g1@0.5", "g3@0.5"):
         for peer in ("ToMe", "pruning"):
             assert costs[f"{peer} at {name}"] == pytest.approx(costs[name], rel=0.01)
+        assert costs[f"smaller picture at {name}"] == pytest.approx(costs[name], rel=0.05)
+
+
+@torch.no_grad()
+def test_a_smaller_picture_is_the_model_for_that_size_enlarged():
+    net, image = tiny_net(), random_image(2)
+    assert torch.equal(predict(net, image, Smaller(TINY.height, TINY.width), [0, 0]), net(image))
+    flat = torch.full_like(image, 90)
+    small = predict(net, flat, Smaller(28, 42), [0, 0])
+    alone = net(flat[:, :28, :42])
+    assert small.amin() >= alone.amin() - 1e-5
+    assert small.amax() <= alone.amax() + 1e-5
+    assert (small.mean() - alone.mean()).abs() < 0.05 * alone.std()

@@ -14,9 +14,10 @@ from typing import TypeVar
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.training.study.baselines import Merging, Pruning
+from tosa_edge.training.study.smaller import Smaller, sizes_of
 
-Method = Pattern | Merging | Pruning
-M = TypeVar("M", Merging, Pruning)
+Method = Pattern | Merging | Pruning | Smaller
+M = TypeVar("M", Merging, Pruning, Smaller)
 STEPS = 1000  # keep rates are tried in steps of a thousandth
 
 
@@ -26,6 +27,8 @@ def gflop(multiply_adds: int) -> float:
 
 def multiply_adds(config: ModelConfig, method: Method) -> int:
     """Of the whole encoder, for one picture."""
+    if isinstance(method, Smaller):
+        return multiply_adds(config.at(*method.size), method.pattern)
     embedding = config.tokens * 3 * config.patch**2 * config.dim
     if isinstance(method, Merging):
         return embedding + _merging(config, method)
@@ -71,6 +74,11 @@ def pruning_at(config: ModelConfig, target: int) -> Pruning:
     the paper's."""
     layers = tuple(config.layers * n // 4 for n in (1, 2, 3))
     return _nearest(config, target, [Pruning(n / STEPS, layers) for n in range(1, STEPS + 1)])
+
+
+def smaller_at(config: ModelConfig, target: int) -> Smaller:
+    """The size of picture, seen whole by every layer, whose multiply-adds are nearest to `target`."""
+    return _nearest(config, target, sizes_of(config))
 
 
 def _nearest(config: ModelConfig, target: int, methods: Sequence[M]) -> M:

@@ -48,8 +48,9 @@ class Report:
     def _legend(self) -> list[str]:
         alike = ", ".join(sorted(self.alike)) or "none"
         return [
-            "Encoder only, without the depth head; a multiply-add is two operations. ToMe and pruning have,",
-            "as nearly as whole tokens allow, the arithmetic of the variant that they are named after.",
+            "Encoder only, without the depth head; a multiply-add is two operations. ToMe, pruning and the",
+            "smaller picture have, as nearly as whole tokens allow, the arithmetic of the variant they are",
+            "named after; a smaller picture's depth is enlarged again, and its smaller head is not counted.",
             "Loss: how much smaller the mean δ1 is than that of dense under the same weights on the same",
             "frames; in brackets, where frames are enough, the 95 % interval of a paired bootstrap of",
             f"{self.resamples} resamples.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.training.elastic import SPREAD
 from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
-from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at
+from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
+from tosa_edge.training.study.smaller import Smaller, smaller_depth
 
 DENSE = "dense"
 GROUPS = (1, 3)
@@ -23,6 +24,7 @@ SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OTHER_STRIDES = (1, 32)
 OTHER_SPREADS = (0.0, 1.0, 64.0)
 OTHER_SELECTORS = ("previous", "random")
+SHARES = (2 / 3, 1 / 2)  # of the picture's sides
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,20 @@ def study_variants(config: ModelConfig) -> list[Variant]:
         budget = multiply_adds(config, selecting(layers))
         rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), peer=True))
         rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), peer=True))
+        rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), peer=True))
+    for share in SHARES:
+        small = shrunk(config, share)
+        rows.append(Variant(small.name, small))
+        for group in GROUPS:
+            both = replace(small, pattern=selecting(grouped(config.layers, group)))
+            rows.append(Variant(f"{small.name} g{group}@{KEEP}", both))
     return rows
+
+
+def shrunk(config: ModelConfig, share: float) -> Smaller:
+    """A picture whose sides are about that share of the model's own."""
+    rows, columns = (max(1, round(share * side)) for side in config.grid)
+    return Smaller(rows * config.patch, columns * config.patch)
 
 
 def selecting(
@@ -80,6 +95,8 @@ def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int
         features = merged_features(net.encoder, pixels, method)
     elif isinstance(method, Pruning):
         features = pruned_features(net.encoder, pixels, method)
+    elif isinstance(method, Smaller):
+        return smaller_depth(net, pixels, method)
     else:
         kept = None
         if method.selector == "random":

@@ -1,0 +1,48 @@
+"""The peer that needs no method: a smaller picture, whose depth is enlarged again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.tosa import Pattern
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """Pictures of that size, multiples of the patch, along any way of ours."""
+
+    height: int
+    width: int
+    pattern: Pattern = field(default_factory=Pattern)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    @property
+    def name(self) -> str:
+        return f"{self.height}x{self.width}"
+
+
+def sizes_of(config: ModelConfig) -> list[Smaller]:
+    """All sizes up to the model's own that have its proportions, but for less than a patch."""
+    (rows, columns), patch = config.grid, config.patch
+    return [
+        Smaller(r * patch, c * patch)
+        for r in range(1, rows + 1)
+        for c in range(1, columns + 1)
+        if abs(c - r * columns / rows) < 1
+    ]
+
+
+def smaller_depth(net: DepthNet, pixels: Tensor, method: Smaller) -> Tensor:
+    """Normalised pictures [B, 3, H, W] -> the model's output [B, H, W]."""
+    seen = F.interpolate(pixels.float(), method.size, mode="area").to(pixels.dtype)
+    features, _ = net.encoder(seen, method.pattern)
+    depth = net.head(features, seen)
+    return F.interpolate(depth[:, None], pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
