@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +14,9 @@ from tests import media, tiny
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.pictures import read_depth
+from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
 from tosa_edge.runtime.sinks.folder import FolderSink, millimetres, stretched
+from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
 
 
 def test_relative_depth_comes_back_within_a_rounding(tmp_path):
@@ -82,3 +86,17 @@ def test_an_earlier_run_is_replaced_as_a_whole_and_only_by_a_whole_one(tmp_path)
     sink.abort()
     assert len(media.left_behind(tmp_path / "o")) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["o"]
+
+
+@pytest.mark.parametrize("kind", [DepthMapsSink, FolderSink, PointCloudsSink])
+def test_names_of_frames_stay_out_of_pythons_table_of_names(kind, tmp_path, monkeypatch):
+    sink = kind(tmp_path / "o", *([] if kind is DepthMapsSink else [tiny.selective_info()]))
+    kept, intern = [], sys.intern
+    monkeypatch.setattr(sys, "intern", lambda text: kept.append(text) or intern(text))
+    assert Path("one") / "two"
+    assert kept  # this is how a Path gets there
+    del kept[:]
+    sink.write(result(7))
+    monkeypatch.undo()
+    assert [text for text in kept if "000007" in text] == []
+    sink.abort()

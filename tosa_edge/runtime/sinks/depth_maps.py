@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from tosa_edge.runtime.sinks import Result
@@ -16,5 +14,5 @@ class DepthMapsSink(FilesSink):
     what = "depth maps"
     names = r"\d+\.npy"
 
-    def save(self, folder: Path, name: str, result: Result) -> None:
-        np.save(folder / f"{name}.npy", result.prediction.depth)
+    def save(self, stem: str, result: Result) -> None:
+        np.save(f"{stem}.npy", result.prediction.depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.opencv import opencv
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.files import FilesSink
+from tosa_edge.runtime.sinks.files import FilesSink, write_file
 
 _MOST = 65535
 RANGES = "ranges.csv"
@@ -30,17 +31,18 @@ class FolderSink(FilesSink):
         super().__init__(folder)
         self._metric = info.output == "metric_depth"
         if not self._metric:
-            (self._pending.path / RANGES).write_text("file,least,most\n")
+            self._ranges = self._pending.path / RANGES
+            self._ranges.write_text("file,least,most\n")
 
-    def save(self, folder: Path, name: str, result: Result) -> None:
+    def save(self, stem: str, result: Result) -> None:
         if self._metric:
             levels = millimetres(result.prediction.depth)
         else:
             levels, least, most = stretched(result.prediction.depth)
-            with open(folder / RANGES, "a") as file:
-                file.write(f"{name}.depth.png,{least!r},{most!r}\n")
-        _write(folder / f"{name}.depth.png", levels)
-        _write(folder / f"{name}.panel.png", opencv().cvtColor(result.panel, opencv().COLOR_RGB2BGR))
+            with open(self._ranges, "a") as file:
+                file.write(f"{os.path.basename(stem)}.depth.png,{least!r},{most!r}\n")
+        write_file(f"{stem}.depth.png", _png(levels))
+        write_file(f"{stem}.panel.png", _png(opencv().cvtColor(result.panel, opencv().COLOR_RGB2BGR)))
 
 
 def millimetres(metres: np.ndarray) -> np.ndarray:
@@ -57,5 +59,5 @@ def stretched(depth: np.ndarray) -> tuple[np.ndarray, float, float]:
     return np.round(share * _MOST).astype(np.uint16), least, most
 
 
-def _write(path: Path, picture: np.ndarray) -> None:
-    path.write_bytes(opencv().imencode(".png", picture)[1].tobytes())
+def _png(picture: np.ndarray) -> bytes:
+    return opencv().imencode(".png", picture)[1].tobytes()

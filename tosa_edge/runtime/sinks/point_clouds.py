@@ -11,7 +11,7 @@ from tosa_edge.runtime.colour import ColourScale
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.relative import drawn_distances
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.files import FilesSink
+from tosa_edge.runtime.sinks.files import FilesSink, write_file
 
 
 class PointCloudsSink(FilesSink):
@@ -29,14 +29,14 @@ class PointCloudsSink(FilesSink):
         self._camera = camera
         self._scale = None if info.output == "metric_depth" else ColourScale(info.output)
 
-    def save(self, folder: Path, name: str, result: Result) -> None:
+    def save(self, stem: str, result: Result) -> None:
         picture, depth = result.frame.picture, result.prediction.depth
         height, width = depth.shape
         if self._scale:
             self._scale.update(depth)
             depth = drawn_distances(depth, *(self._scale.ends() or (1.0, 0.0)))
         points = self._camera(width, height).points(depth)
-        (folder / f"{name}.ply").write_bytes(ply(points, picture))
+        write_file(f"{stem}.ply", ply(points, picture))
 
 
 def ply(points: np.ndarray, colours: np.ndarray) -> bytes:
