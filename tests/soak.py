@@ -27,7 +27,6 @@ from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import MachineLacks
 from tosa_edge.runtime import pipeline
-from tosa_edge.runtime.memory import return_large_blocks
 from tosa_edge.runtime.outputs import Outputs, open_sinks
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.callback import CallbackSink
@@ -91,7 +90,6 @@ def main() -> None:
     given.add_argument("--out", type=Path)
     given.add_argument("--json", action="store_true")
     asked = given.parse_args()
-    return_large_blocks()  # as `run` does
     place = Path(tempfile.mkdtemp(prefix="soak-", dir=asked.out))
     model = DepthModel.load(str(tiny.save(place / "m.onnx", tiny.selective_info())), threads=1)
     source = open_source(f"test://48x32?fps=0&frames={asked.frames}")

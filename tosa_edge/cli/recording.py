@@ -34,14 +34,12 @@ def record(
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
-    from tosa_edge.runtime.memory import return_large_blocks
     from tosa_edge.runtime.outputs import open_sinks
     from tosa_edge.runtime.sources import open_sources
     from tosa_edge.runtime.stopping import stopped_by_signals
 
     if known and len(specs) > 1:
         raise TosaEdgeError("--metres is of one camera's picture", "Run one source at a time with it.")
-    return_large_blocks()
     stop = Event()
     with ExitStack() as stack:
         model, load_ms = _load(stack, engine, fit, refresh, reuse, known)
