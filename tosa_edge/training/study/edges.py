@@ -1,0 +1,73 @@
+"""How right depth is where it jumps: `python -m tosa_edge.training.study.edges CKPT --shards DIR`.
+
+delta1 over a whole frame is mostly walls and floors. This is delta1 of the pixels near a step in the true
+depth, of frames aligned as a whole, along the ways that save arithmetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tosa_edge.cli.export import find_checkpoint
+from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.runtime.opencv import opencv
+from tosa_edge.training.state import compute_type
+from tosa_edge.training.study.frames import read_renders
+from tosa_edge.training.study.score import depths, load_net
+from tosa_edge.training.study.variants import study_variants
+from tosa_edge.validate import metrics
+
+STEP = 1.15  # between neighbours, as a ratio of depths
+NEAR = 3  # pixels from the step
+_ROWS = r"^(dense|g[13]@0\.5|(ToMe|smaller picture) at .*|\d+x\d+)$"
+
+
+def near_edges(truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """float32 [H, W] metres -> bool [H, W]: a reading, and near a step in depth."""
+    cv2 = opencv()
+    logs = np.log(np.where(valid, truth, 1)).astype(np.float32)
+    around = np.ones((3, 3), np.uint8)
+    farthest = cv2.dilate(np.where(valid, logs, -np.inf).astype(np.float32), around)
+    nearest = cv2.erode(np.where(valid, logs, np.inf).astype(np.float32), around)
+    steps = valid & (farthest - nearest > np.log(STEP))
+    reach = np.ones((2 * NEAR - 1, 2 * NEAR - 1), np.uint8)
+    return valid & (cv2.dilate(steps.astype(np.uint8), reach) > 0)
+
+
+def delta1_near_edges(relative: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:
+    """Of relative inverse depth [H, W], aligned over all of the frame; NaN where depth has no step."""
+    near = near_edges(truth, valid)
+    if not near.any():
+        return float("nan")
+    depth = metrics.to_depth(relative[near], *metrics.align(relative[valid], truth[valid]))
+    return metrics.compare(depth, truth[near])["delta1"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parse = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.edges", description=__doc__)
+    parse.add_argument("checkpoint", help="a bundled model's name, a folder or a file")
+    parse.add_argument("--shards", type=Path, required=True, help="renders that no training saw")
+    parse.add_argument("--renders", type=int, default=60, help="how many of them, evenly spread")
+    args = parse.parse_args(arguments)
+    return told(lambda: measure(args))
+
+
+def measure(args: argparse.Namespace) -> None:
+    net = load_net(find_checkpoint(args.checkpoint), compute_type())
+    frames = read_renders("renders", args.shards, (net.config.height, net.config.width), args.renders).frames
+    if not any(near_edges(f.truth, f.valid).any() for f in frames):
+        raise TosaEdgeError(f"no frame of {args.shards} has a step in depth", "Give renders of rooms.")
+    for variant in study_variants(net.config):
+        if re.match(_ROWS, variant.name):
+            found = depths(net, frames, variant.method, batch=8)
+            each = [delta1_near_edges(depth, f.truth, f.valid) for f, depth in found]
+            print(f"{variant.name:32} {np.nanmean(each):.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
