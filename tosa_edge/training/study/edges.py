@@ -24,6 +24,7 @@ from tosa_edge.validate import metrics
 
 STEP = 1.15  # between neighbours, as a ratio of depths
 NEAR = 3  # pixels from the step
+_BEYOND = 99.0  # e-folds of a metre: what is no reading is neither farthest nor nearest
 _ROWS = r"^(dense|g[13]@0\.5|(ToMe|smaller picture) at .*|\d+x\d+)$"
 
 
@@ -32,8 +33,8 @@ def near_edges(truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
     cv2 = opencv()
     logs = np.log(np.where(valid, truth, 1)).astype(np.float32)
     around = np.ones((3, 3), np.uint8)
-    farthest = cv2.dilate(np.where(valid, logs, -np.inf).astype(np.float32), around)
-    nearest = cv2.erode(np.where(valid, logs, np.inf).astype(np.float32), around)
+    farthest = cv2.dilate(np.where(valid, logs, -_BEYOND).astype(np.float32), around)
+    nearest = cv2.erode(np.where(valid, logs, _BEYOND).astype(np.float32), around)
     steps = valid & (farthest - nearest > np.log(STEP))
     reach = np.ones((2 * NEAR - 1, 2 * NEAR - 1), np.uint8)
     return valid & (cv2.dilate(steps.astype(np.uint8), reach) > 0)
