@@ -29,6 +29,7 @@ pytest.importorskip("tensorrt_rtx")
 
 VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
 MODELS = bundled_models()
+_BESIDE_WEIGHTS = 13e6  # bytes of an engine: kernels, positions, the graph
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,7 +128,8 @@ def check(built, model: str, variant: str, pictures: Path) -> None:
         half = (ASSETS / model / WEIGHTS).stat().st_size
         whole = {"fp32": 2.0, "fp16": 1.0, "int8": 0.5}[built.precision]
         assert len(data) > 0.95 * whole * half
-        assert len(data) < (0.9 if built.precision == "int8" else whole + 0.3) * half
+        in_float = 0.1 * half if built.precision == "int8" else 0
+        assert len(data) < whole * half + in_float + _BESIDE_WEIGHTS
     if (built.backend, built.precision) != (ONNXRUNTIME, "fp16"):  # most CPUs compute float16 in float32
         assert built.precision in layers["precisions"]
 
