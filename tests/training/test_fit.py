@@ -254,10 +254,9 @@ def test_steps_draw_their_size_and_a_frame_is_the_same_in_every_process(shards):
             assert images.shape[:3] == depths.shape
         seen.append(halves[0][0].shape[1:3])
     assert set(seen) == {(56, 84), (28, 42)}
-    (whole, depth), *_ = [
-        draw_batch(frames, replace(RECIPE, sizes=()), 0, step, Place(0, 1)) for step in [seen.index((28, 42))]
-    ]
-    small, nearest = draw_batch(frames, recipe, 0, seen.index((28, 42)), Place(0, 1))
+    step = seen.index((28, 42))
+    whole, depth = draw_batch(frames, RECIPE, 0, step, Place())
+    small, nearest = draw_batch(frames, recipe, 0, step, Place())
     assert np.abs(whole.reshape(4, 28, 2, 42, 2, 3).mean((2, 4)) - small).max() <= 1
     assert set(np.unique(nearest)) <= set(np.unique(depth))
 

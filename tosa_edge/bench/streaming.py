@@ -88,15 +88,13 @@ def stream(
     with ExitStack() as stack:
         loaded: dict[str, DepthModel] = {}
         turns = [_Turns(_model(schedule, loaded, stack, threads)) for schedule in schedules]
-        done = 0
         for number, block in enumerate(_blocks(frames)):
             for place in range(len(turns)):
                 turn = turns[(number + place) % len(turns)]
                 for frame, depth in zip(block, turn.take(block), strict=True):
                     scored = score(depth, turn.model.info.output, frame)
                     turn.delta1.append(scored.model["delta1"])
-            done += len(block)
-            on_frame(done - 1)
+            on_frame(len(turns[0].times_ms) - 1)
     return {
         "rows": [_row(s, turn, turns[0]) for s, turn in zip(schedules, turns, strict=True)],
         "frames": len(turns[0].times_ms),

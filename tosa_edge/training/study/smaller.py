@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.head import resize
 from tosa_edge.nn.tosa import Pattern
 
 
@@ -40,9 +41,15 @@ def sizes_of(config: ModelConfig) -> list[Smaller]:
     ]
 
 
+def at_share(config: ModelConfig, share: float) -> Smaller:
+    """A picture whose sides are about that share of the model's own."""
+    rows, columns = (max(1, round(share * side)) for side in config.grid)
+    return Smaller(rows * config.patch, columns * config.patch)
+
+
 def smaller_depth(net: DepthNet, pixels: Tensor, method: Smaller) -> Tensor:
     """Normalised pictures [B, 3, H, W] -> the model's output [B, H, W]."""
     seen = F.interpolate(pixels.float(), method.size, mode="area").to(pixels.dtype)
     features, _ = net.encoder(seen, method.pattern)
     depth = net.head(features, seen)
-    return F.interpolate(depth[:, None], pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    return resize(depth[:, None], pixels)[:, 0]

@@ -15,7 +15,7 @@ from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.training.elastic import SPREAD
 from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
-from tosa_edge.training.study.smaller import Smaller, smaller_depth
+from tosa_edge.training.study.smaller import Smaller, at_share, smaller_depth
 
 DENSE = "dense"
 GROUPS = (1, 3)
@@ -61,18 +61,12 @@ def study_variants(config: ModelConfig) -> list[Variant]:
         rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), peer=True))
         rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), peer=True))
     for share in SHARES:
-        small = shrunk(config, share)
+        small = at_share(config, share)
         rows.append(Variant(small.name, small))
         for group in GROUPS:
             both = replace(small, pattern=selecting(grouped(config.layers, group)))
             rows.append(Variant(f"{small.name} g{group}@{KEEP}", both))
     return rows
-
-
-def shrunk(config: ModelConfig, share: float) -> Smaller:
-    """A picture whose sides are about that share of the model's own."""
-    rows, columns = (max(1, round(share * side)) for side in config.grid)
-    return Smaller(rows * config.patch, columns * config.patch)
 
 
 def selecting(
