@@ -81,10 +81,14 @@ def export_folder(
     forms: tuple[str, ...] = ("portable", "reuse"),
     precisions: tuple[str, ...] = ("fp32",),
     size: tuple[int, int] | None = None,
+    smaller: tuple[tuple[int, int], ...] = (),
     batch: int = 1,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[GraphInfo]:
-    """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision."""
+    """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision.
+
+    And a dense one for each of the `smaller` sizes, named by it: `168x224`.
+    """
     if out.exists() and not _is_model_folder(out):
         raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
     with written(out, folder=True) as folder:
@@ -93,9 +97,13 @@ def export_folder(
         net.config = replace(net.config, name=out.name)
         save_depth_net(net, weights)
         infos = {}
-        for name, pattern, form, precision in _variants(patterns, forms, precisions):
+        variants = _variants(patterns, forms, precisions)
+        for dims in smaller:
+            dense = _variants({f"{dims[0]}x{dims[1]}": Pattern()}, forms, precisions)
+            variants |= {name: {**options, "size": dims} for name, options in dense.items()}
+        for name, options in variants.items():
             progress(name)
-            model = export_graph(weights, pattern, batch=batch, form=form, precision=precision, embed=False)
+            model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
         (folder / "model.json").write_text(_model_json(net, infos))
@@ -108,15 +116,19 @@ def _is_model_folder(path: Path) -> bool:
 
 def _variants(
     patterns: dict[str, Pattern], forms: tuple[str, ...], precisions: tuple[str, ...]
-) -> list[tuple[str, Pattern, str, str]]:
-    """Every graph of a folder with its name: `(dense|g1|g3)[.reuse][.fp16]`."""
-    return [
-        (name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16"), pattern, form, precision)
+) -> dict[str, dict[str, object]]:
+    """What to export under which name: `(dense|g1|g3)[.reuse][.fp16]`."""
+    return {
+        name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16"): {
+            "pattern": pattern,
+            "form": form,
+            "precision": precision,
+        }
         for name, pattern in patterns.items()
         for form in forms
         for precision in precisions
         if pattern.layers or form != "reuse"
-    ]
+    }
 
 
 def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) -> None:

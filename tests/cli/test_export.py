@@ -49,6 +49,9 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     assert json.loads(result.stdout)["selections"] == [0, 2]
     assert load_graph(str(out)).label == "robot:g1"
     assert load_graph(f"{out}:g3.reuse").info.form == "reuse"
+    assert not list(out.glob("*x*.onnx"))
+    assert call(checkpoint, "-o", out, "--smaller", "28x42, 14x28").exit_code == 0
+    assert (load_graph(f"{out}:28x42").info.width, load_graph(f"{out}:14x28").info.width) == (42, 28)
     # A model folder is a checkpoint too.
     again = call(out, "-o", tmp_path / "dense.onnx", "--dense", "--precision", "fp16")
     assert again.exit_code == 0, again.stderr
@@ -60,6 +63,7 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     [
         (["--size", "250x336"], "height 250 is not a multiple of the patch 14"),
         (["--size", "large"], "--size large"),
+        (["--smaller", "28x42"], "--smaller is for model folders"),
         (["--keep", "0"], "--keep 0"),
         (["--keep", "1.5"], "--keep 1.5"),
         (["--batch", "0"], "--batch 0"),

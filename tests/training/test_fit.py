@@ -16,6 +16,7 @@ from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
+from tosa_edge.runtime.fit import BARS
 from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
 from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
 from tosa_edge.training.frames import Shards, augment, batch_indices
@@ -150,13 +151,22 @@ def test_every_epoch_sees_every_frame_once_in_an_order_of_its_own():
 
 def test_augmentation_keeps_picture_and_depth_together():
     ramp = np.tile(np.linspace(1, 5, 84, dtype=np.float32), (56, 1))
-    image = np.repeat((40 * ramp)[..., None], 3, -1).astype(np.uint8)
-    for seed in range(20):
+    # Stripes narrower the farther: which of them a pixel shows tells its depth, whatever light falls on it.
+    dark = np.sin(ramp**3) > 0
+    image = np.repeat(np.where(dark, 60, 180)[..., None], 3, -1).astype(np.uint8)
+    barred = 0
+    for seed in range(60):
         picture, depth = augment(image, ramp, np.random.default_rng(seed))
         assert picture.shape == image.shape
         assert depth.shape == ramp.shape
-        columns = np.corrcoef(picture.mean((0, 2)), depth.mean(0))[0, 1]
-        assert columns > 0.9
+        bars = depth == 0
+        barred += bars.any()
+        assert np.array_equal(bars, bars.all(0) | bars.all(1)[:, None])
+        assert np.all(picture[bars] == BARS)
+        dark, bright = (picture[~bars & (np.sin(depth**3) * side > 0.3)] for side in (1, -1))
+        if len(dark) and len(bright):
+            assert dark.mean() < bright.mean()
+    assert 5 < barred < 30
 
 
 def test_patterns_cover_what_is_shipped():

@@ -22,6 +22,9 @@ def main(
         typer.Option("-o", "--out", help="FILE.onnx: one graph. FOLDER: all variants over one weights file."),
     ],
     size: Annotated[str, typer.Option(help="Height x width of the pictures, as in 252x336.")] = "",
+    smaller: Annotated[
+        str, typer.Option(help="A folder gets dense graphs of these sizes too, as in 168x224,126x168.")
+    ] = "",
     batch: Annotated[int, typer.Option(help="Pictures per run, fixed in the graph.")] = 1,
     dense: Annotated[bool, typer.Option("--dense", help="No selective layers.")] = False,
     keep: Annotated[float, typer.Option(help="Share of the tokens that selective layers see.")] = 0.5,
@@ -43,7 +46,8 @@ def main(
 ) -> None:
     """A checkpoint to ONNX, dense or token-selective: one file, or a model folder."""
     path = find_checkpoint(checkpoint)
-    wanted = parse_size(size)
+    wanted = parse_size(size, "--size")
+    others = tuple(s for part in smaller.split(",") if (s := parse_size(part.strip(), "--smaller")))
     with needs_export_extra("exporting"):
         from tosa_edge.export.folder import check_options, export_file, export_folder, standard_patterns
         from tosa_edge.nn.tosa import Pattern, grouped
@@ -57,6 +61,10 @@ def main(
     check_options(pattern, batch=batch, form=form, precision=precision)
     options = {"size": wanted, "batch": batch}
     if out.suffix == ".onnx":
+        if others:
+            raise TosaEdgeError(
+                f"--smaller is for model folders, and {out} is one graph", "Give -o FOLDER, or one --size."
+            )
         with console.status(f"tracing {out.name}"):
             info = export_file(path, out, pattern, form=form, precision=precision, **options)
         infos = [info]
@@ -74,6 +82,7 @@ def main(
                 out,
                 patterns,
                 precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
+                smaller=others,
                 progress=lambda name: status.update(f"tracing {name}"),
                 **options,
             )
@@ -110,11 +119,11 @@ def find_checkpoint(spec: str) -> Path:
     )
 
 
-def parse_size(text: str) -> tuple[int, int] | None:
+def parse_size(text: str, flag: str) -> tuple[int, int] | None:
     """`252x336` to (252, 336); nothing to None."""
     if not text:
         return None
     height, _, width = text.lower().partition("x")
     if not (height.isdigit() and width.isdigit()):
-        raise TosaEdgeError(f"--size {text} is not HEIGHTxWIDTH", "Write it like 252x336.")
+        raise TosaEdgeError(f"{flag} {text} is not HEIGHTxWIDTH", "Write it like 252x336.")
     return int(height), int(width)

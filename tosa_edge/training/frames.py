@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.runtime.fit import BARS
 
 
 class Shards:
@@ -74,7 +75,7 @@ def shrunk(images: np.ndarray, depths: np.ndarray, size: tuple[int, int]) -> tup
 
 
 def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One frame as another camera might have seen it: mirrored, zoomed, recoloured, blurred.
+    """One frame as another camera might have seen it: mirrored, zoomed, shaded, recoloured, blurred, in bars.
 
     image uint8 [H, W, 3], depth float32 [H, W] -> the same shapes. A zoom scales no depth: the loss ignores
     scale. Noise and compression are the renderer's, which knows the light.
@@ -84,7 +85,7 @@ def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.nd
     height, width = depth.shape
     if rng.random() < 0.5:
         image, depth = image[:, ::-1], depth[:, ::-1]
-    zoom = rng.uniform(0.6, 1.0)
+    zoom = 1 - 0.4 * rng.random() ** 2  # most pictures stay nearly as wide as the camera sees
     h, w = int(height * zoom), int(width * zoom * rng.uniform(0.9, 1.0))
     top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
     image, depth = image[top : top + h, left : left + w], depth[top : top + h, left : left + w]
@@ -92,11 +93,32 @@ def augment(image: np.ndarray, depth: np.ndarray, rng: Generator) -> tuple[np.nd
     depth = cv2.resize(np.ascontiguousarray(depth), (width, height), interpolation=cv2.INTER_NEAREST)
 
     picture = image.astype(np.float32) / 255
+    if rng.random() < 0.5:
+        picture = picture * _shade(height, width, rng)[..., None]
     picture = picture ** rng.uniform(0.7, 1.4) * rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, 3)
     grey = picture.mean(-1, keepdims=True)
     picture = grey + (picture - grey) * (0 if rng.random() < 0.05 else rng.uniform(0.5, 1.4))
     picture = picture.mean() + (picture - picture.mean()) * rng.uniform(0.7, 1.3)
     if rng.random() < 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.5))
-    image = (picture.clip(0, 1) * 255).astype(np.uint8)
-    return image, depth.astype(np.float32)
+    image, depth = (picture.clip(0, 1) * 255).astype(np.uint8), depth.astype(np.float32)
+    if rng.random() < 0.25:
+        _put_in_bars(image, depth, rng)
+    return image, depth
+
+
+def _shade(height: int, width: int, rng: Generator) -> np.ndarray:
+    """A light of its own for every part of a picture, float32 [H, W]: depth is not told by brightness."""
+    import cv2
+
+    coarse = rng.normal(0, 0.4, (rng.integers(2, 5), rng.integers(2, 6))).astype(np.float32)
+    return np.exp(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def _put_in_bars(image: np.ndarray, depth: np.ndarray, rng: Generator) -> None:
+    """Covers two edges, in place, as the runtime's letterbox does to pictures of another shape."""
+    across = rng.random() < 0.75
+    picture, label = (image, depth) if across else (image.swapaxes(0, 1), depth.T)
+    bar = int(len(label) * rng.uniform(0, 0.225))
+    for edge in (slice(bar), slice(len(label) - bar, None)):
+        picture[edge], label[edge] = BARS, 0.0
