@@ -44,6 +44,17 @@ def bundled_models() -> list[str]:
     return sorted(p.parent.name for p in ASSETS.glob(f"*/{WEIGHTS}"))
 
 
+def find_checkpoint(spec: str) -> Path:
+    """The weights that are meant: a file's, a model folder's or a bundled model's."""
+    for path in (Path(spec), Path(spec) / WEIGHTS, ASSETS / spec / WEIGHTS):
+        if path.is_file():
+            return path
+    raise TosaEdgeError(
+        f"there is no checkpoint {spec!r}",
+        f"Give a .safetensors file, a model folder, or one of: {', '.join(bundled_models())}.",
+    )
+
+
 def find_graph(spec: str) -> Path:
     """The `.onnx` file a MODEL means."""
     if Path(spec).is_file():

@@ -275,3 +275,9 @@ def test_a_stage_without_a_rate_for_selectors_spends_no_time_on_them(shards):
     images, depths = Shards(shards).batch([0])
     stage = Stage("dense", 1, elastic=False, selector_rate=0.0)
     assert set(stage_losses(tiny_net(), images, depths, np.random.default_rng(0), stage)) == {"dense"}
+
+
+def test_sizes_that_the_patch_does_not_divide_are_refused_before_any_step(shards, checkpoint, tmp_path):
+    with pytest.raises(TosaEdgeError, match="height 30 is not a multiple of the patch"):
+        fit(checkpoint, Shards(shards), tmp_path / "run", replace(RECIPE, sizes=((30, 42),)))
+    assert not (tmp_path / "run").exists()

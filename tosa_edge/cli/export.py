@@ -11,6 +11,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.model import find_checkpoint
 
 
 def main(
@@ -104,19 +105,6 @@ def needs_export_extra(doing: str) -> Iterator[None]:
         raise MachineLacks(
             f"{doing} needs the package {error.name}", "Install it: pip install 'tosa-edge[export]'."
         ) from None
-
-
-def find_checkpoint(spec: str) -> Path:
-    """A bundled model's weights, or a path."""
-    from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
-
-    for path in (Path(spec), Path(spec) / WEIGHTS, ASSETS / spec / WEIGHTS):
-        if path.is_file():
-            return path
-    raise TosaEdgeError(
-        f"there is no checkpoint {spec!r}",
-        f"Give a .safetensors file, a model folder, or one of: {', '.join(bundled_models())}.",
-    )
 
 
 def parse_size(text: str, flag: str) -> tuple[int, int] | None:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
-from tosa_edge.cli.export import find_checkpoint, needs_export_extra
+from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
+from tosa_edge.model import find_checkpoint
 
 
 def main(

@@ -16,6 +16,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
@@ -48,6 +49,8 @@ def fit(
             "Start fewer processes, or raise the recipe's batch.",
         )
     net, done = starting_net(checkpoint, recipe, frames), 0
+    for size in recipe.sizes:
+        net.config.at(*size)  # refuses, before any step, what the patch does not divide
     for number, stage in enumerate(recipe.stages):
         weights = _fit_stage(net, frames, out / stage.name, recipe, number, _shifted(on_step, done))
         net, done = load_depth_net(weights), done + stage.steps
@@ -77,8 +80,6 @@ def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
     """The recipe's teacher, a bundled model or a file, ready to be asked."""
     if recipe.teacher is None:
         return None
-    from tosa_edge.cli.export import find_checkpoint
-
     teacher = load_depth_net(find_checkpoint(recipe.teacher), (recipe.height, recipe.width))
     if (teacher.config.dim, teacher.config.head_dim) != (student.config.dim, student.config.head_dim):
         raise TosaEdgeError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests import tiny
 from tosa_edge import DepthModel
-from tosa_edge.training.study.stale import OTHERS, losses, table
+from tosa_edge.training.study.stale import OTHERS, losses, main, table
 
 
 def test_tokens_of_another_picture_cost_a_model_nothing_that_does_not_read_them(tmp_path):
@@ -24,3 +24,8 @@ def test_a_row_is_the_mean_of_its_bin():
     rows = table(found)
     assert [(row["from"], row["n"]) for row in rows] == [(0.0, 2), (0.5, 2)]
     assert [round(row["loss"], 6) for row in rows] == [0.03, 0.2]
+
+
+def test_a_missing_folder_is_said_in_two_lines(tmp_path, capsys):
+    assert main(["--shards", str(tmp_path / "gone")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2

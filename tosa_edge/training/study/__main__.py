@@ -19,9 +19,9 @@ import torch
 
 from tosa_edge import machine
 from tosa_edge.cli.common import console
-from tosa_edge.cli.export import find_checkpoint
 from tosa_edge.cli.progress import progress
 from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.pending import write_bytes

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.cli.export import find_checkpoint
 from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.model import find_checkpoint
 from tosa_edge.runtime.opencv import opencv
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frames import read_renders

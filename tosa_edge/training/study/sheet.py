@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tosa_edge.cli.export import find_checkpoint
 from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.runtime.colour import colour

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from tosa_edge.depth_model import DepthModel
+from tosa_edge.errors import told
 from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.runtime.refresh import look
 from tosa_edge.runtime.streaming import selections_for
@@ -62,12 +64,16 @@ def table(found: np.ndarray) -> list[dict[str, float]]:
     return out
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
     given = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.stale")
     given.add_argument("--shards", type=Path, required=True, help="frames that no training saw")
     given.add_argument("--model", default=DEFAULT_MODEL)
     given.add_argument("--frames", type=int, default=100)
-    asked = given.parse_args()
+    args = given.parse_args(arguments)
+    return told(lambda: measure(args))
+
+
+def measure(asked: argparse.Namespace) -> None:
     shards = Shards(asked.shards)
     images, depths = shards.batch(list(range(min(asked.frames, len(shards)))))
     full, reuse = DepthModel.load(f"{asked.model}:g1"), DepthModel.load(f"{asked.model}:g3.reuse")
@@ -75,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
