@@ -38,7 +38,7 @@ def main(
     selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
     spread: Annotated[
         float, typer.Option(help="How evenly the kept tokens lie; 0 is the paper's choice.")
-    ] = 2.0,
+    ] = 8.0,
     form: Annotated[
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",

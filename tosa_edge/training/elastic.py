@@ -15,7 +15,7 @@ STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 # A grid: of shapes that never repeat, a process never gets its memory back (30 MB a step, measured).
 KEEPS = tuple(k / 20 for k in range(6, 21))
-SPREAD = 2.0
+SPREAD = 8.0
 
 
 def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:

@@ -33,8 +33,9 @@ def near_edges(truth: np.ndarray, valid: np.ndarray) -> np.ndarray:
     cv2 = opencv()
     logs = np.log(np.where(valid, truth, 1)).astype(np.float32)
     around = np.ones((3, 3), np.uint8)
-    farthest = cv2.dilate(np.where(valid, logs, -_BEYOND).astype(np.float32), around)
-    nearest = cv2.erode(np.where(valid, logs, _BEYOND).astype(np.float32), around)
+    rim = {"borderType": cv2.BORDER_REPLICATE}  # OpenCV's own is the largest number there is
+    farthest = cv2.dilate(np.where(valid, logs, -_BEYOND).astype(np.float32), around, **rim)
+    nearest = cv2.erode(np.where(valid, logs, _BEYOND).astype(np.float32), around, **rim)
     steps = valid & (farthest - nearest > np.log(STEP))
     reach = np.ones((2 * NEAR - 1, 2 * NEAR - 1), np.uint8)
     return valid & (cv2.dilate(steps.astype(np.uint8), reach) > 0)

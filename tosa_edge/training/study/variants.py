@@ -22,7 +22,7 @@ GROUPS = (1, 3)
 KEEP, STRIDE = 0.5, 8
 SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OTHER_STRIDES = (1, 32)
-OTHER_SPREADS = (0.0, 1.0, 64.0)
+OTHER_SPREADS = (0.0, 2.0, 64.0)
 OTHER_SELECTORS = ("previous", "random")
 SHARES = (2 / 3, 1 / 2)  # of the picture's sides
 
