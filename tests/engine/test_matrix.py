@@ -29,6 +29,7 @@ pytest.importorskip("tensorrt_rtx")
 
 VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
 MODELS = bundled_models()
+SMALLER = {"tosa_depth_s": ("168x224", "126x168"), "tosa_depth_t": ("168x224",)}
 _BESIDE_WEIGHTS = 13e6  # bytes of an engine: kernels, positions, the graph
 
 
@@ -71,11 +72,11 @@ def quantised(monkeypatch) -> list[onnx.ModelProto]:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_has_all_its_graphs(model):
     found = {p.stem for p in (ASSETS / model).glob("*.onnx")}
-    assert found == {f"{variant}{half}" for variant in VARIANTS for half in ("", ".fp16")}
+    assert found == {f"{name}{half}" for name in (*VARIANTS, *SMALLER[model]) for half in ("", ".fp16")}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", (*VARIANTS, "168x224"))
 @pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])
 @pytest.mark.parametrize("model", MODELS)
 def test_builds(tmp_path, pictures, quantised, model, backend, variant, precision):
@@ -95,7 +96,8 @@ def test_builds(tmp_path, pictures, quantised, model, backend, variant, precisio
 def check(built, model: str, variant: str, pictures: Path) -> None:
     manifest, data = check_engine(built.engine, to_run=False)
     info = load_graph(f"{model}:{variant}").info
-    assert built.engine.name.startswith(f"{model}-{variant}-{info.height}x{info.width}-b1.{built.precision}.")
+    kind = "dense" if info.dense else variant
+    assert built.engine.name.startswith(f"{model}-{kind}-{info.height}x{info.width}-b1.{built.precision}.")
     assert (manifest.backend, manifest.precision, manifest.form) == (
         built.backend,
         built.precision,
