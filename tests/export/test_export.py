@@ -282,11 +282,11 @@ def test_a_model_folder_is_replaced_whole(checkpoint, tmp_path):
 def test_a_folder_holds_smaller_sizes_over_the_same_weights(checkpoint, tmp_path):
     out = tmp_path / "model"
     smaller = (TINY.patch * 2, TINY.patch * 3)
-    export_folder(checkpoint, out, {"g1": tiny_pattern(1)}, precisions=("fp32", "fp16"), smaller=(smaller,))
+    export_folder(checkpoint, out, {"dense": Pattern()}, precisions=("fp32", "fp16"), smaller=(smaller,))
     name = f"{smaller[0]}x{smaller[1]}"
     graph = load_graph(f"{out}:{name}")
     assert (graph.info.height, graph.info.width, graph.info.dense) == (*smaller, True)
-    assert graph.info.weights_sha256 == load_graph(f"{out}:g1").info.weights_sha256
+    assert graph.info.weights_sha256 == load_graph(f"{out}:dense").info.weights_sha256
     assert load_graph(f"{out}:{name}.fp16").info.precision == "fp16"
     assert not (out / f"{name}.reuse.onnx").exists()
     image = torch.randint(0, 256, (1, *smaller, 3), dtype=torch.uint8)
