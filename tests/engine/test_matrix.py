@@ -76,7 +76,7 @@ def test_a_model_has_all_its_graphs(model):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("variant", (*VARIANTS, "168x224"))
+@pytest.mark.parametrize("variant", [*VARIANTS, "168x224"])
 @pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])
 @pytest.mark.parametrize("model", MODELS)
 def test_builds(tmp_path, pictures, quantised, model, backend, variant, precision):
