@@ -97,11 +97,7 @@ def export_folder(
         net.config = replace(net.config, name=out.name)
         save_depth_net(net, weights)
         infos = {}
-        variants = _variants(patterns, forms, precisions)
-        for dims in smaller:
-            dense = _variants({f"{dims[0]}x{dims[1]}": Pattern()}, forms, precisions)
-            variants |= {name: {**options, "size": dims} for name, options in dense.items()}
-        for name, options in variants.items():
+        for name, options in _variants(patterns, smaller, forms, precisions).items():
             progress(name)
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
@@ -115,16 +111,22 @@ def _is_model_folder(path: Path) -> bool:
 
 
 def _variants(
-    patterns: dict[str, Pattern], forms: tuple[str, ...], precisions: tuple[str, ...]
+    patterns: dict[str, Pattern],
+    smaller: tuple[tuple[int, int], ...],
+    forms: tuple[str, ...],
+    precisions: tuple[str, ...],
 ) -> dict[str, dict[str, object]]:
-    """What to export under which name: `(dense|g1|g3)[.reuse][.fp16]`."""
+    """What to export under which name: `(dense|g1|g3|HEIGHTxWIDTH)[.reuse][.fp16]`."""
+    ways: dict[str, tuple[Pattern, tuple[int, int] | None]] = {n: (p, None) for n, p in patterns.items()}
+    ways |= {f"{height}x{width}": (Pattern(), (height, width)) for height, width in smaller}
     return {
         name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16"): {
             "pattern": pattern,
+            "size": size,
             "form": form,
             "precision": precision,
         }
-        for name, pattern in patterns.items()
+        for name, (pattern, size) in ways.items()
         for form in forms
         for precision in precisions
         if pattern.layers or form != "reuse"

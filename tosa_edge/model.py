@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "tosa_depth_s"
 DEFAULT_VARIANT = "g1"
+# How evenly kept tokens lie: what models are trained at, the study starts from and graphs are exported with.
+DEFAULT_SPREAD = 8.0
 WEIGHTS = "weights.safetensors"
 # In the metadata of a graph that a runtime has optimised for one machine: an engine, with a manifest.
 ENGINE_MARK = "tosa_engine"

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from tosa_edge.export.folder import export_graph
-from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
+from tosa_edge.model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
-from tosa_edge.training.elastic import SPREAD
 
 PICTURES = 20
 
@@ -73,7 +72,7 @@ def error(depth, exact):
 def test_exported_graphs_on_real_pictures(pictures, name, group):
     checkpoint = ASSETS / name / WEIGHTS
     layers = load_depth_net(checkpoint).config.layers
-    pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=SPREAD)
+    pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=DEFAULT_SPREAD)
     exact, kept = torch_runs(checkpoint, pattern, pictures, dtype=torch.float64)
     spread = float(exact.std())
 

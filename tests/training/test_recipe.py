@@ -60,5 +60,6 @@ def test_the_control_differs_from_the_released_model_in_its_stage_alone():
     assert control.head_layers == released.head_layers
     elastic, dense_only = released.stages[-1], control.stages[0]
     assert replace(elastic, name=dense_only.name, elastic=False) == dense_only
+    assert replace(control, stages=released.stages) == released  # start, sizes and all
     # Batches are drawn by seed + number of the stage.
     assert control.seed == released.seed + len(released.stages) - 1

@@ -11,7 +11,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import find_checkpoint
+from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint
 
 
 def main(
@@ -38,7 +38,7 @@ def main(
     selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
     spread: Annotated[
         float, typer.Option(help="How evenly the kept tokens lie; 0 is the paper's choice.")
-    ] = 8.0,
+    ] = DEFAULT_SPREAD,
     form: Annotated[
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",

@@ -6,6 +6,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
+from tosa_edge.model import DEFAULT_SPREAD
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
@@ -15,7 +16,6 @@ STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 # A grid: of shapes that never repeat, a process never gets its memory back (30 MB a step, measured).
 KEEPS = tuple(k / 20 for k in range(6, 21))
-SPREAD = 8.0
 
 
 def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
@@ -23,7 +23,8 @@ def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
     if rng.random() < dense:
         return Pattern()
     keep = 0.5 if rng.random() < 0.4 else float(rng.choice(KEEPS))
-    return Pattern(grouped(layers, int(rng.choice(GROUPS))), keep, int(rng.choice(STRIDES)), spread=SPREAD)
+    group, stride = int(rng.choice(GROUPS)), int(rng.choice(STRIDES))
+    return Pattern(grouped(layers, group), keep, stride, spread=DEFAULT_SPREAD)
 
 
 class SelectorLoss:

@@ -65,18 +65,18 @@ def table(found: np.ndarray) -> list[dict[str, float]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.stale")
-    given.add_argument("--shards", type=Path, required=True, help="frames that no training saw")
-    given.add_argument("--model", default=DEFAULT_MODEL)
-    given.add_argument("--frames", type=int, default=100)
-    args = given.parse_args(arguments)
+    parse = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.stale")
+    parse.add_argument("--shards", type=Path, required=True, help="frames that no training saw")
+    parse.add_argument("--model", default=DEFAULT_MODEL)
+    parse.add_argument("--frames", type=int, default=100)
+    args = parse.parse_args(arguments)
     return told(lambda: measure(args))
 
 
-def measure(asked: argparse.Namespace) -> None:
-    shards = Shards(asked.shards)
-    images, depths = shards.batch(list(range(min(asked.frames, len(shards)))))
-    full, reuse = DepthModel.load(f"{asked.model}:g1"), DepthModel.load(f"{asked.model}:g3.reuse")
+def measure(args: argparse.Namespace) -> None:
+    shards = Shards(args.shards)
+    images, depths = shards.batch(list(range(min(args.frames, len(shards)))))
+    full, reuse = DepthModel.load(f"{args.model}:g1"), DepthModel.load(f"{args.model}:g3.reuse")
     print(json.dumps(table(losses(full, reuse, images, depths)), indent=1))
 
 

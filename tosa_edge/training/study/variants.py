@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tosa_edge.model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.training.elastic import SPREAD
 from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
 from tosa_edge.training.study.smaller import Smaller, at_share, smaller_depth
@@ -75,7 +75,7 @@ def selecting(
     *,
     stride: int = STRIDE,
     selector: str = "learned",
-    spread: float = SPREAD,
+    spread: float = DEFAULT_SPREAD,
 ) -> Pattern:
     """What ships, but for what is said otherwise."""
     return Pattern(layers, keep, stride, selector, spread)
