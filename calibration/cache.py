@@ -11,7 +11,7 @@ import numpy as np
 
 from tosa_edge.calibration.table import FORMAT, MOST_BYTES, Table, from_calibration_cache
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.pending import write_bytes
 
 

@@ -21,7 +21,7 @@ from tosa_edge.calibration.sensitivity import Cost, Kept, costs, keep_within
 from tosa_edge.calibration.settings import Settings, checked
 from tosa_edge.calibration.table import Table
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 
 if TYPE_CHECKING:
     import onnx

@@ -16,8 +16,8 @@ import numpy as np
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
-from tosa_edge.model import LoadedGraph
 
 if TYPE_CHECKING:
     import onnx

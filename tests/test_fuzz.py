@@ -23,8 +23,9 @@ from tosa_edge.calibration.table import Table, from_calibration_cache
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.graph import graph_from_bytes
 from tosa_edge.info import GraphInfo
-from tosa_edge.model import WEIGHTS, graph_from_bytes
+from tosa_edge.model import WEIGHTS
 
 PLACE = Path(".")  # where the graphs lie; each test has its own
 SLOW = 2.0  # seconds of computing: the largest input is a few KB

@@ -10,7 +10,7 @@ from tests import tiny
 from tosa_edge.backends import Port
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 
 
 def graph(about=None) -> LoadedGraph:

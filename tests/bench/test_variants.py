@@ -15,10 +15,10 @@ from tosa_edge.bench.graphs import feeds_for, graph_of
 from tosa_edge.bench.picture import room
 from tosa_edge.bench.profile import by_operator, profile
 from tosa_edge.bench.variants import bench
+from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file
 from tosa_edge.info import KEY
-from tosa_edge.model import load_graph
 
 MB = 2**20
 

@@ -13,7 +13,7 @@ from tests import tiny
 from tests.nets import TINY, tiny_checkpoint, tiny_pattern
 from tosa_edge.export.folder import export_graph
 from tosa_edge.export.metadata import info_of
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
 
 SIZE = (TINY.height, TINY.width)

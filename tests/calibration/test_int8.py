@@ -15,8 +15,9 @@ from tosa_edge.calibration import int8 as flow
 from tosa_edge.calibration.qdq import int8_weights
 from tosa_edge.calibration.table import Table
 from tosa_edge.depth_model import DepthModel
+from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph, load_graph
+from tosa_edge.graph import LoadedGraph
 
 
 @pytest.fixture

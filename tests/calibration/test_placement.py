@@ -5,7 +5,7 @@ from tests import tiny
 from tests.calibration.make import LAYERS, tiny_graph
 from tosa_edge.calibration.constants import Constants, drop_unused
 from tosa_edge.calibration.placement import find_layers, for_form, in_groups
-from tosa_edge.model import load_graph
+from tosa_edge.engine.load import load_graph
 
 
 @pytest.mark.parametrize("options", [{}, {"dense": True}, {"form": "reuse"}, {"batch": 2}])

@@ -13,7 +13,7 @@ from tosa_edge.calibration.constants import Constants
 from tosa_edge.calibration.placement import find_layers
 from tosa_edge.calibration.qdq import ACTIVATIONS, activation_scale, insert_qdq, int8_weights, quantise_weight
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 
 
 def int8(graph, activations="symmetric", layers=None):

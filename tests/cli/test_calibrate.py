@@ -12,7 +12,7 @@ from tests.calibration.make import LAYERS, tiny_graph
 from tosa_edge.calibration import activations_of
 from tosa_edge.calibration.table import Table
 from tosa_edge.cli import app
-from tosa_edge.model import load_graph
+from tosa_edge.engine.load import load_graph
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.media import left_behind
 from tests.nets import tiny_checkpoint
 from tosa_edge.cli import app
-from tosa_edge.model import load_graph
+from tosa_edge.engine.load import load_graph
 
 
 @pytest.fixture

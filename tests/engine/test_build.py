@@ -16,10 +16,10 @@ from tosa_edge import __version__
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine.build import build
-from tosa_edge.engine.load import check_engine
+from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import ASSETS, load_graph
+from tosa_edge.model import ASSETS
 
 
 def quantised() -> onnx.ModelProto:

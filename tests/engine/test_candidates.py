@@ -22,12 +22,14 @@ from tosa_edge.engine import build as building
 from tosa_edge.engine import candidates as making
 from tosa_edge.engine.auto import NATIVE, PLUGIN
 from tosa_edge.engine.host import this_machine
+from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Plugin, Validation
 from tosa_edge.engine.tensorrt_builder import Plan as Made
 from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form
-from tosa_edge.model import DEFAULT_MODEL, LoadedGraph, load_graph
+from tosa_edge.graph import LoadedGraph
+from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.plugins import OPERATORS, library
 
 SHA = hashlib.sha256(b"the library").hexdigest()

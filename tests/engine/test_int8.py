@@ -14,10 +14,9 @@ from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.calibration import quantise
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.build import Watch, build
-from tosa_edge.engine.load import check_engine
+from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file
-from tosa_edge.model import load_graph
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from tosa_edge.cli import app
 from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
 from tosa_edge.engine.build import build
 from tosa_edge.engine.inspection import describe_engine
-from tosa_edge.engine.load import check_engine
-from tosa_edge.model import ASSETS, WEIGHTS, bundled_models, load_graph
+from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
 
 pytest.importorskip("tensorrt_rtx")
 

@@ -22,11 +22,10 @@ from tests.media import left_behind
 from tosa_edge import machine
 from tosa_edge.engine.build import build
 from tosa_edge.engine.host import this_machine
-from tosa_edge.engine.load import check_engine
+from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.store import claimed, save
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import load_graph
 
 
 def forked():

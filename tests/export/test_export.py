@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
+from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
 from tosa_edge.export.plugin_form import plugin_nodes, to_quick_form
 from tosa_edge.info import KEY, GraphInfo
-from tosa_edge.model import load_graph
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.plugins import DOMAIN, PLUGIN_NAMESPACE

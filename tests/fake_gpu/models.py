@@ -14,8 +14,8 @@ from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.engine import TENSORRT
 from tosa_edge.engine.manifest import Host, Manifest, Port
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
-from tosa_edge.model import LoadedGraph
 
 
 def graph(about: GraphInfo | None = None) -> LoadedGraph:

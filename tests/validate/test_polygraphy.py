@@ -15,7 +15,8 @@ from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine.host import this_machine
-from tosa_edge.model import ASSETS, bundled_models, load_graph
+from tosa_edge.engine.load import load_graph
+from tosa_edge.model import ASSETS, bundled_models
 from tosa_edge.validate.reproduce import Case, reproduce
 from tosa_edge.validate.runners import RTX_SWITCH, on_onnxruntime, outputs_of, saved
 from tosa_edge.validate.subject import of_engine
@@ -49,7 +50,7 @@ def test_torch_is_not_imported_by_a_comparison():
 import sys
 from tosa_edge.validate.runners import on_onnxruntime, outputs_of
 from tosa_edge.bench.graphs import feeds_for
-from tosa_edge.model import load_graph
+from tosa_edge.engine.load import load_graph
 graph = load_graph("{MODEL}:g3")
 outputs_of(on_onnxruntime(graph), [feeds_for(graph.info)])
 assert "torch" not in sys.modules
@@ -79,7 +80,7 @@ def test_the_tensorrt_side_as_far_as_it_goes_without_a_gpu(tmp_path):
     code = f"""
 from pathlib import Path
 from tests.engine.samples import for_rtx
-from tosa_edge.model import load_graph
+from tosa_edge.engine.load import load_graph
 from tosa_edge.validate.subject import of_engine
 subject = of_engine(Path("e.engine"), for_rtx(), b"plan", load_graph({str(tmp_path / "tiny")!r}))
 runner = subject.runner()

@@ -8,8 +8,9 @@ import pytest
 from tests import tiny
 from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph, load_graph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate.reuse_form import reuse_form
 
 

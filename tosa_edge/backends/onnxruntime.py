@@ -12,7 +12,7 @@ from tosa_edge.errors import TosaEdgeError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 _DTYPES = {"double": "float64", "float": "float32", "float16": "float16"}
 _FATAL_ONLY = 4

@@ -10,9 +10,10 @@ from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.engine import ONNXRUNTIME, rebuild
 from tosa_edge.engine.host import tensorrt_module
-from tosa_edge.engine.load import check_engine, is_engine, manifest_of, open_engine
+from tosa_edge.engine.load import check_engine, load_graph, manifest_of, open_engine
+from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import find_graph, load_graph
+from tosa_edge.model import find_graph
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from tosa_edge.bench.picture import room
+from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
-from tosa_edge.model import LoadedGraph, load_graph
 
 
 def graph_of(spec: str) -> LoadedGraph:

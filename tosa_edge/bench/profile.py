@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import feeds_for
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 
 _KERNEL = "_kernel_time"
 

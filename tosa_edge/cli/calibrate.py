@@ -52,7 +52,7 @@ def main(
     accuracy.
     """
     from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.model import load_graph
+    from tosa_edge.engine.load import load_graph
     from tosa_edge.pending import written
 
     if out.suffix != ".onnx":

@@ -25,7 +25,7 @@ from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.after_build import validated
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
     from tosa_edge.validate.proof import Proof
 
 __all__ = ["Built", "Watch", "build"]

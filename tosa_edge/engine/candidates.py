@@ -25,8 +25,8 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import library
 
 if TYPE_CHECKING:
+    from tosa_edge.graph import LoadedGraph
     from tosa_edge.info import GraphInfo
-    from tosa_edge.model import LoadedGraph
 
 ROUNDS = 50
 

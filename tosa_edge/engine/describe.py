@@ -16,7 +16,7 @@ from tosa_edge.engine.source import rebuild_source
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 
 def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[str, Any], LoadedGraph | None]:
@@ -29,7 +29,7 @@ def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[st
     fit = verdict(manifest, machine, file)
     graph = None
     if manifest.backend == ONNXRUNTIME:
-        from tosa_edge.model import graph_from_bytes
+        from tosa_edge.graph import graph_from_bytes
 
         # Reading a graph is not running it: what another CPU cannot run it can still show.
         graph = graph_from_bytes(data, path)

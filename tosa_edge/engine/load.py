@@ -1,26 +1,36 @@
-"""An engine from disk: compared with this machine first, handed to a runtime second."""
+"""From disk: a graph completed, an engine compared with this machine before any runtime sees it."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tosa_edge.engine import ONNXRUNTIME, rebuild
 from tosa_edge.engine.compatibility import TITLES, EngineFile, Mismatch, compare
 from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.manifest import Manifest, NewerFormat, read_manifest
-from tosa_edge.engine.names import manifest_path, parse_name
+from tosa_edge.engine.names import is_engine, manifest_path
 from tosa_edge.engine.source import source_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.graph import LoadedGraph, graph_from_bytes, read_graph
+from tosa_edge.model import find_graph
 
-if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
 
+def load_graph(spec: str) -> LoadedGraph:
+    """Reads, completes and checks the graph a MODEL or an engine of ONNX Runtime means.
 
-def is_engine(path: Path) -> bool:
-    """By its name, or by the manifest beside it. An ONNX Runtime engine is marked inside as well."""
-    return path.suffix == ".engine" or parse_name(path.name) is not None or manifest_path(path).is_file()
+    Example:
+        >>> graph = load_graph("tosa_depth_s:g1")
+        >>> graph.info.kept, graph.info.selections
+    """
+    path = find_graph(spec)
+    if is_engine(path):
+        return load_engine_graph(path)
+    graph = read_graph(path)
+    if graph.is_engine:
+        return load_engine_graph(path)  # renamed, and away from its manifest: it says so
+    return graph
 
 
 def check_engine(
@@ -53,8 +63,6 @@ def load_engine(path: Path) -> LoadedGraph | Any:
     """The graph of an ONNX Runtime engine; TensorRT's own engine object for the others."""
     manifest, data = check_engine(path)
     if manifest.backend == ONNXRUNTIME:
-        from tosa_edge.model import graph_from_bytes
-
         return graph_from_bytes(data, path)
     return open_engine(path, manifest, data)
 

@@ -62,3 +62,8 @@ def parse_name(name: str) -> EngineName | None:
 
 def manifest_path(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
+
+
+def is_engine(path: Path) -> bool:
+    """By its name, or by the manifest beside it. An ONNX Runtime engine is marked inside as well."""
+    return path.suffix == ".engine" or parse_name(path.name) is not None or manifest_path(path).is_file()

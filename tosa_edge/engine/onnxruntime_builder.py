@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import ENGINE_MARK
+from tosa_edge.graph import ENGINE_MARK
 from tosa_edge.pending import cannot_write
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 SETTINGS: dict[str, Any] = {"graph_optimization_level": "all", "execution_mode": "sequential"}
 # What a layer between Q and DQ becomes when it is computed in integers. Where ONNX Runtime knows no such

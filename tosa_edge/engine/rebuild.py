@@ -10,6 +10,7 @@ from tosa_edge.engine import TENSORRT_RTX
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.model import find_graph
 
 
 def command(
@@ -43,8 +44,6 @@ def from_manifest(manifest: Manifest, engine: Path) -> str:
 
 def from_name(engine: Path) -> str:
     """As far as the file's name tells: all there is when the manifest is lost."""
-    from tosa_edge.model import find_graph
-
     name = parse_name(engine.name)
     if name is None:
         return f"tosa-edge build MODEL -o {shlex.quote(str(engine))}"

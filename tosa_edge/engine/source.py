@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.engine import ONNXRUNTIME, PRECISIONS
+from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import ASSETS, WEIGHTS, find_graph, load_graph
+from tosa_edge.graph import LoadedGraph, read_graph
+from tosa_edge.model import ASSETS, WEIGHTS, find_graph
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
     from tosa_edge.info import GraphInfo
-    from tosa_edge.model import LoadedGraph
 
 _HALF = ".fp16"
 
@@ -43,13 +44,10 @@ def source_of(manifest: Manifest, spec: str | None = None) -> Path:
 
 def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[LoadedGraph, str]:
     """The graph in `path`, and the precision it is to be built in."""
-    from tosa_edge.engine.load import is_engine
-
-    if is_engine(path):
+    if is_engine(path) or (graph := read_graph(path)).is_engine:
         raise TosaEdgeError(
             f"{path} is an engine already", "Give the MODEL it was built from: a name, a folder or a graph."
         )
-    graph = load_graph(str(path))
     found = precision_of(graph)
     wanted = precision or found
     if graph.info.form == "plugin" or _needs_plugin(graph):

@@ -21,7 +21,7 @@ from tosa_edge.engine.timing_cache import timing_cache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 _SHARE_OF_FREE = 0.5  # of a Jetson's memory, which the camera and the rest of the robot live in too
 

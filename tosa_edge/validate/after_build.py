@@ -16,7 +16,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pending import write_bytes
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
     from tosa_edge.validate.proof import Proof
 
 OnStep = Callable[[str, int, int], None]

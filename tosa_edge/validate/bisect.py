@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate.checks import depth_limit, error, floor
 
 if TYPE_CHECKING:

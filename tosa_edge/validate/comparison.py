@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate.bisect import Tensor, marked
 from tosa_edge.validate.reuse_form import reuse_form
 from tosa_edge.validate.runners import Feeds, Outputs, on_onnxruntime, outputs_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.depth_data import find_pairs, read_samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.bisect import HEAD, Departed, Tensor, Traces, departs, marked, stream
 from tosa_edge.validate.comparison import Comparison

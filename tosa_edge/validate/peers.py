@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.source import find_source, precision_of, source_of
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph, load_graph
+from tosa_edge.graph import LoadedGraph
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest

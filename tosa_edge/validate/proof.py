@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 
 from tosa_edge.calibration.ranges import feeds_of
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.bisect import Departed
 from tosa_edge.validate.checks import Check

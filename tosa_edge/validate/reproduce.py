@@ -15,7 +15,7 @@ from tosa_edge.pending import written
 from tosa_edge.validate.runners import RTX_SWITCH, Feeds, saved, saved_outputs
 
 if TYPE_CHECKING:
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
     from tosa_edge.validate.subject import Subject
 
 MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.json", "expected.json"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import LoadedGraph
+from tosa_edge.graph import LoadedGraph
 
 if TYPE_CHECKING:
     import onnx

@@ -21,7 +21,7 @@ from tosa_edge.errors import MachineLacks, TosaEdgeError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tosa_edge.model import LoadedGraph
+    from tosa_edge.graph import LoadedGraph
 
 Feeds = list[dict[str, "np.ndarray"]]
 Outputs = list[dict[str, "np.ndarray"]]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.host import tensorrt_module, this_machine
-from tosa_edge.engine.load import check_engine, is_engine
+from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.engine.names import is_engine
 from tosa_edge.engine.source import precision_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import LoadedGraph, find_graph, graph_from_bytes, load_graph
+from tosa_edge.graph import LoadedGraph, graph_from_bytes
+from tosa_edge.model import find_graph
 from tosa_edge.validate.bisect import Tensor, marked, shown, stream
 from tosa_edge.validate.peers import graph_of
 from tosa_edge.validate.runners import on_onnxruntime, on_tensorrt
