@@ -60,38 +60,37 @@ def main(
         raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
     pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector, spread)
     check_options(pattern, batch=batch, form=form, precision=precision)
-    options = {"size": wanted, "batch": batch}
-    if out.suffix == ".onnx":
-        if others:
-            raise TosaEdgeError(
-                f"--smaller is for model folders, and {out} is one graph", "Give -o FOLDER, or one --size."
-            )
-        with console.status(f"tracing {out.name}"):
-            info = export_file(path, out, pattern, form=form, precision=precision, **options)
-        infos = [info]
-    else:
-        if form == "plugin":
-            raise TosaEdgeError(
-                "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
-            )
-        patterns = (
-            {"dense": pattern} if dense else standard_patterns(layers, keep, query_stride, selector, spread)
+    one_file = out.suffix == ".onnx"
+    if one_file and others:
+        raise TosaEdgeError(
+            f"--smaller is for model folders, and {out} is one graph", "Give -o FOLDER, or one --size."
         )
-        with console.status("tracing") as status:
+    if not one_file and form == "plugin":
+        raise TosaEdgeError(
+            "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
+        )
+    with console.status(f"tracing {out.name}") as status:
+        if one_file:
+            infos = [
+                export_file(path, out, pattern, form=form, precision=precision, size=wanted, batch=batch)
+            ]
+        else:
+            standard = standard_patterns(layers, keep, query_stride, selector, spread)
             infos = export_folder(
                 path,
                 out,
-                patterns,
+                {"dense": pattern} if dense else standard,
                 precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
                 smaller=others,
                 progress=lambda name: status.update(f"tracing {name}"),
-                **options,
+                size=wanted,
+                batch=batch,
             )
-        info = next((i for i in infos if i.group == group and i.form == form), infos[0])
     for i in infos:
         what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {len(i.selections)} selections"
         console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
     console.print(f"wrote [bold]{out}[/]   next: tosa-edge inspect {out}")
+    info = next((i for i in infos if i.group == group and i.form == form), infos[0])
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
     emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
 
