@@ -94,6 +94,19 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
     assert apart(weights) < 0.5 * apart(tmp_path / "start.safetensors")
 
 
+def test_a_stage_may_do_without_its_teacher(shards, checkpoint, tmp_path):
+    stages = tuple(Stage(str(taught), 1, taught=taught, warmup=0) for taught in (True, False))
+    heard = []
+    fit(
+        checkpoint,
+        Shards(shards),
+        tmp_path / "run",
+        replace(RECIPE, stages=stages, teacher=str(checkpoint)),
+        lambda step, losses: heard.append("taught depth" in losses),
+    )
+    assert heard == [True, False]
+
+
 def test_a_teacher_of_another_width_is_refused(checkpoint, tmp_path):
     wide = tiny_checkpoint(tmp_path, replace(TINY, dim=64))
     with pytest.raises(TosaEdgeError, match="64 wide and the student 32"):

@@ -183,7 +183,7 @@ def _fit_stage(
     on_step: Callable[[int, dict[str, float]], None],
 ) -> Path:
     stage, place = recipe.stages[number], parallel.join()
-    teacher = teacher_of(recipe, net)
+    teacher = teacher_of(recipe, net) if stage.taught else None
     masters = Masters(net, learning_rates(net, stage), stage.weight_decay, stage.average)
 
     def losses_of(step: int) -> dict[str, Tensor]:

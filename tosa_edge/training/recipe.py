@@ -29,6 +29,7 @@ class Stage:
     name: str
     steps: int
     elastic: bool = True
+    taught: bool = True  # by the recipe's teacher, if it has one, which takes a third of an elastic step
     head_rate: float = 1e-3
     encoder_rate: float = 5e-5
     layer_decay: float = 0.8
