@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import load_graph
+from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.model import WEIGHTS, find_graph
 
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 def describe(spec: str) -> dict[str, Any]:
     """The graph a MODEL means: info, ports, operators, functions, weights; of an engine, the rest too."""
-    from tosa_edge.engine.inspection import describe_engine
-    from tosa_edge.engine.names import is_engine
-
     path = find_graph(spec)
     if is_engine(path):
         facts, graph = describe_engine(path)

@@ -185,6 +185,13 @@ def test_a_plugin_form_and_an_engine_are_refused(tmp_path, model):
         build(str(engine), backend="onnxruntime", out=tmp_path)
 
 
+def test_an_engine_under_another_name_is_one_still(tmp_path, model):
+    engine = build(str(model), backend="onnxruntime", out=tmp_path / "e").engine
+    renamed = engine.rename(tmp_path / "model.onnx")
+    with pytest.raises(TosaEdgeError, match=r"model\.onnx is an engine already"):
+        build(str(renamed), backend="onnxruntime", out=tmp_path / "f")
+
+
 def test_a_name_that_cannot_be_printed(tmp_path, model):
     strange = tmp_path / "a\nb.onnx"
     shutil.copy(model, strange)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tosa_edge.engine import ONNXRUNTIME, rebuild
 from tosa_edge.engine.compatibility import EngineFile, compare, of_file
@@ -14,9 +14,7 @@ from tosa_edge.engine.load import manifest_of, model_here, open_engine, read_fil
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
-
-if TYPE_CHECKING:
-    from tosa_edge.graph import LoadedGraph
+from tosa_edge.graph import LoadedGraph, graph_from_bytes
 
 
 def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[str, Any], LoadedGraph | None]:
@@ -29,8 +27,6 @@ def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[st
     fit = verdict(manifest, machine, file)
     graph = None
     if manifest.backend == ONNXRUNTIME:
-        from tosa_edge.graph import graph_from_bytes
-
         # Reading a graph is not running it: what another CPU cannot run it can still show.
         graph = graph_from_bytes(data, path)
         layers = of_optimised_graph(graph.proto)
