@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import tosa_edge
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.metadata import info_of
+from tosa_edge.export.names import ambiguous_names
 from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
 from tosa_edge.export.trace import trace
@@ -59,6 +60,8 @@ def export_graph(
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     model = trace(net, batch=batch, reuse=form == "reuse", weights_sha256=digest)
     share_weights(model, checkpoint, embed=embed)
+    ambiguous = ambiguous_names(model)
+    assert not ambiguous, f"both a tensor of the graph and an input of a function: {sorted(ambiguous)}"
     return to_plugin_form(model) if form == "plugin" else model
 
 

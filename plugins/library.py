@@ -11,11 +11,13 @@ import hashlib
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.plugins.operator import PLUGIN_NAMESPACE, PLUGIN_VERSION
+from tosa_edge.plugins import OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION
 
 NAME = "libtosa_edge_plugins.so"
+REGISTER = "libtosa_edge_register.so"
 VARIABLE = "TOSA_EDGE_PLUGIN"
 BUILD = "Build it, `make plugin`, as docs/plugin.md says."
 _FOLDER = Path(__file__).parent
@@ -37,7 +39,7 @@ def find_library() -> Path | None:
 def load_library(trt: ModuleType) -> None:
     """Our plugins into the registry of `tensorrt`, unless they are there already."""
     registry = trt.get_plugin_registry()
-    if registry.get_creator("TokenGather", PLUGIN_VERSION, PLUGIN_NAMESPACE) is not None:
+    if not _unregistered(registry):
         return
     path = find_library()
     if path is None:
@@ -50,6 +52,23 @@ def load_library(trt: ModuleType) -> None:
         )
     if registry.load_library(str(path)) is None:
         raise MachineLacks(f"TensorRT {trt.__version__} does not take {path}", f"Its log says why. {BUILD}")
+    missing = _unregistered(registry)
+    if missing:
+        raise MachineLacks(
+            f"TensorRT {trt.__version__} took {path} and does not know {', '.join(missing)} "
+            f"in the namespace {PLUGIN_NAMESPACE}",
+            f"Start the program with LD_PRELOAD={path.with_name(REGISTER)}, which registers them by itself; "
+            "or build with --plugin off.",
+        )
+
+
+def _unregistered(registry: Any) -> list[str]:
+    """Which of our operators no plugin stands for under our namespace, where the parser will look for it."""
+    return [
+        operator.name
+        for operator in OPERATORS
+        if registry.get_creator(operator.name, PLUGIN_VERSION, PLUGIN_NAMESPACE) is None
+    ]
 
 
 def tensorrt_major(path: Path) -> int:

@@ -14,6 +14,7 @@
 TOSA_EXPORT const int32_t tosa_edge_tensorrt_major;
 const int32_t tosa_edge_tensorrt_major = NV_TENSORRT_MAJOR;
 
+// Not `getPluginCreators`: a loader that finds that takes what it lists for plugins of version 2.
 TOSA_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
     static const std::vector<std::unique_ptr<tosa::Creator>> ours = [] {
         std::vector<std::unique_ptr<tosa::Creator>> made;
@@ -27,11 +28,6 @@ TOSA_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count
     }();
     count = static_cast<int32_t>(creators.size());
     return creators.data();
-}
-
-// The name that TensorRT knew it by before 10.1, and takes until today.
-TOSA_EXPORT nvinfer1::IPluginCreatorInterface* const* getPluginCreators(int32_t& count) {
-    return getCreators(count);
 }
 
 TOSA_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder* finder) {

@@ -4,8 +4,9 @@
     normed = LayerNorm(rows) * weight + bias           [B, K, D]
 
 Both go on: `rows` is the residual stream of the selective layers, `normed` the input of the first of them.
-The statistics of the LayerNorm are float32. Indices are ascending, unique and within range; nothing at run
-time checks that (a kernel has nobody to tell), the reference does.
+The statistics of the LayerNorm are float32. Indices are ascending, unique and within range. The reference
+refuses others; a kernel has nobody to tell, and takes the nearest token inside the picture; the body leaves
+it to its host.
 """
 
 from tosa_edge.plugins.operator import Operator, Shape

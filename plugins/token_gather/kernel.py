@@ -1,7 +1,7 @@
 """TokenGather in Triton: a program for each kept token; its row is read once, its statistics never leave it.
 
 Bytes, s to a number: K D s read, 2 K D s written, and the K indices. About 8 K D operations: memory decides.
-`index` is trusted: a place outside the picture would be read.
+A builder times plugins on whatever lies in memory: a token outside the picture counts as the nearest inside.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def token_gather_kernel(
     inside = column < WIDTH
     to = (picture.to(tl.int64) * kept + place) * WIDTH + column
     token = tl.load(index + picture.to(tl.int64) * kept + place)
+    token = tl.minimum(tl.maximum(token, 0), tokens - 1)
     row = tl.load(x + (picture.to(tl.int64) * tokens + token) * WIDTH + column, mask=inside, other=0.0)
     tl.store(rows + to, row, mask=inside)
     wide = row.to(tl.float32)

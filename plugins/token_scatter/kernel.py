@@ -6,7 +6,8 @@ finished, the others copied.
 
 Bytes, s to a number: (T - K) D s + 2 K D s read, T D s written. Where the host lets `out` be `x` itself
 (IN_PLACE) a program for each kept token does, and the others are not touched: 2 K D s read, K D s written.
-`index` is trusted: unsorted, kept tokens would be missed; beyond the picture, IN_PLACE would write there.
+A builder times plugins on whatever lies in memory: a token outside the picture counts as the nearest inside.
+`index` is trusted to ascend: unsorted, kept tokens would be missed.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def token_scatter_kernel(
     mine = index + picture * kept
     if IN_PLACE:
         place = number
-        token = tl.load(mine + place)
+        token = _token(mine + place, tokens)
         width = WIDTH
     else:
         token = number
-        place = tl.minimum(_first_not_below(mine, kept, token), kept - 1)
-        width = tl.where(tl.load(mine + place) == token, WIDTH, 0)
+        place = tl.minimum(_first_not_below(mine, kept, token, tokens), kept - 1)
+        width = tl.where(_token(mine + place, tokens) == token, WIDTH, 0)
     to = (picture * tokens + token) * WIDTH + column
     take = column < width  # all of a kept token, nothing of another
     source = (picture * kept + place) * WIDTH + column
@@ -56,12 +57,18 @@ def token_scatter_kernel(
 
 
 @triton.jit
-def _first_not_below(ascending, count, value):
+def _token(place, tokens):
+    """The index that lies there, kept inside the picture."""
+    return tl.minimum(tl.maximum(tl.load(place), 0), tokens - 1)
+
+
+@triton.jit
+def _first_not_below(ascending, count, value, tokens):
     """How many of the ascending numbers are smaller than the value."""
     low, high = value * 0, value * 0 + count
     while low < high:
         middle = (low + high) // 2
-        below = tl.load(ascending + middle) < value
+        below = _token(ascending + middle, tokens) < value
         low = tl.where(below, middle + 1, low)
         high = tl.where(below, high, middle)
     return low

@@ -23,6 +23,7 @@ from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
 from tosa_edge.engine.build import build
 from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.export.names import ambiguous_names
 from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
 
 pytest.importorskip("tensorrt_rtx")
@@ -142,6 +143,7 @@ def check_int8(quantised: list[onnx.ModelProto], spec: str, built) -> None:
     config = json.loads((ASSETS / spec.partition(":")[0] / "model.json").read_text())
     expected = 1 + 4 * config["layers"]  # the patch embedding; qkv, proj, fc1, fc2 of each block
     assert len(int8_weights(graph)) == expected
+    assert not ambiguous_names(graph)
     functions = [f"{f.domain}.{f.name}" for f in graph.functions]
     assert functions == [f"{f.domain}.{f.name}" for f in load_graph(spec).proto.functions]
     assert {f"{n.domain}.{n.op_type}" for n in graph.graph.node if n.domain} == set(functions)

@@ -208,6 +208,35 @@ def test_attention_in_half_survives_scores_beyond_half():
     assert np.array_equal(ours, exact)
 
 
+OUTSIDE = [[-3, 2, 5, 7, 12], [-9, 1, 4, 6, 24]]
+NEAREST = [[0, 2, 5, 7, 8], [0, 1, 4, 6, 8]]
+
+
+def moved(index, dtype):
+    """What gather and both scatters make of nine tokens and an index, and all the memory they lie in."""
+    rng = np.random.default_rng(4)
+    memory = torch.from_numpy(rng.normal(size=(16 + 2 * 9 + 16, 96)).astype(dtype))
+    shapes = ((96,), (96,), (2, 5, 96), (2, 5, 96))
+    row, gamma, *few = (torch.from_numpy(rng.normal(size=shape).astype(dtype)) for shape in shapes)
+    x, index = memory[16:-16].view(2, 9, 96), torch.tensor(index, dtype=torch.int32)
+    rows, normed, out = torch.empty_like(few[0]), torch.empty_like(few[0]), torch.empty_like(x)
+    given = {"x": x, "index": index, "weight": row, "bias": gamma}
+    launch.run("TokenGather", given, {"rows": rows, "normed": normed}, {"epsilon": 1e-6})
+    given = {"x": x, "index": index, "rows": few[0], "update": few[1], "gamma": gamma}
+    launch.run("TokenScatter", given, {"out": out}, {})
+    sizes = {"batch": 2, "tokens": 9, "kept": 5}
+    for step in launch.scatter(96, in_place=True):
+        step.run({**given, "out": x, **sizes}, sizes)
+    return rows, normed, out, memory
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_token_outside_the_picture_counts_as_the_nearest_inside(dtype):
+    """A builder times plugins on whatever lies in memory: nothing beside the picture is read or written."""
+    for ours, right in zip(moved(OUTSIDE, dtype), moved(NEAREST, dtype), strict=True):
+        assert torch.equal(ours, right)
+
+
 def test_pytorch_accepts_the_operators():
     rng = np.random.default_rng(3)
     q = torch.from_numpy(rng.normal(size=(1, 9, 96)).astype(np.float32))

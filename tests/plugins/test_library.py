@@ -3,26 +3,32 @@
 import hashlib
 import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.plugins import library
+from tosa_edge.plugins import OPERATORS, library
+
+TENSORRT = Path(library.__file__).parent / "tensorrt"
 
 needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
 
 
 class Registry:
-    def __init__(self, takes=True):
-        self.takes, self.loaded = takes, []
+    """Args: space: the namespace under which it registers what a library lists."""
+
+    def __init__(self, takes=True, space="tosa_edge"):
+        self.takes, self.space, self.loaded, self.known = takes, space, [], set()
 
     def get_creator(self, name, version, space):
-        assert (version, space) == ("1", "tosa_edge")
-        return name if self.loaded and self.takes else None
+        assert version == "1"
+        return name if (name, space) in self.known else None
 
     def load_library(self, path):
         self.loaded.append(path)
+        self.known |= {(operator.name, self.space) for operator in OPERATORS if self.takes}
         return object() if self.takes else None
 
 
@@ -93,6 +99,35 @@ def test_a_registry_that_refuses_is_heard(nowhere):
     compiled(nowhere / library.NAME)
     with pytest.raises(MachineLacks, match="does not take"):
         library.load_library(tensorrt(Registry(takes=False)))
+
+
+@needs_compiler
+def test_plugins_that_are_not_where_the_parser_looks_are_missed(nowhere):
+    path = compiled(nowhere / library.NAME)
+    with pytest.raises(
+        MachineLacks, match=r"took .* and does not know TokenImportance, .*TokenScatter"
+    ) as error:
+        library.load_library(tensorrt(Registry(space="")))
+    assert f"LD_PRELOAD={path.with_name('libtosa_edge_register.so')}" in error.value.remedy
+    # One of them alone is not enough, whoever registered it.
+    registry = Registry()
+    registry.known.add(("TokenGather", "tosa_edge"))
+    library.load_library(tensorrt(registry))
+    assert registry.loaded == [str(path)]
+
+
+@needs_compiler
+def test_the_linker_lets_out_what_tensorrt_asks_for_and_nothing_else(tmp_path):
+    """Of other names as well; test_tensorrt_library.py reads the library itself, where it can be compiled."""
+    ours = {"getCreators", "setLoggerFinder", "tosa_edge_tensorrt_major"}
+    names = [*ours, "getPluginCreators", "initLibNvInferPlugins"]
+    built = tmp_path / "names.so"
+    script = f"-Wl,--version-script={TENSORRT / 'exports.map'}"
+    command = ["cc", "-shared", "-fPIC", script, "-x", "c", "-", "-o", str(built)]
+    subprocess.run(command, input="".join(f"int {n};" for n in names), text=True, check=True)
+    said = subprocess.run(["nm", "-D", str(built)], capture_output=True, text=True, check=True).stdout
+    given = {line.split()[-1] for line in said.splitlines() if " U " not in line and " w " not in line}
+    assert given == ours
 
 
 def test_a_manifest_tells_one_build_from_another(tmp_path):

@@ -74,7 +74,7 @@ def test_the_library_says_no_more_than_it_must(plain):
     said = native.call("nm", "--dynamic", plain / LIBRARY)
     assert not re.search(r" U (cu|cuda|nv|_ZN8nvinfer1|create|getPluginRegistry)", said)
     given = {line.split()[-1] for line in said.splitlines() if re.search(r" [TRDBV] ", line)}
-    assert given == {"getCreators", "getPluginCreators", "setLoggerFinder", "tosa_edge_tensorrt_major"}
+    assert given == {"getCreators", "setLoggerFinder", "tosa_edge_tensorrt_major"}
 
 
 def test_it_says_which_tensorrt_it_is_for(plain):
