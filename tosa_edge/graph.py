@@ -7,14 +7,17 @@ the folder, which is how package managers and model hubs lay files down.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.every import every
+from tosa_edge.files import read_bytes
 from tosa_edge.info import KEY, GraphInfo
-from tosa_edge.model import WEIGHTS, label_of
+from tosa_edge.model import label_of
+from tosa_edge.unfolded import check_unfolded
+from tosa_edge.weights_inside import put_weights_inside
 
 if TYPE_CHECKING:
     import onnx
@@ -42,7 +45,7 @@ class LoadedGraph:
 def read_graph(path: Path) -> LoadedGraph:
     """The graph in a file."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise TosaEdgeError(
             f"{path} cannot be read: {error.strerror}", "Check its path and rights."
@@ -54,7 +57,8 @@ def graph_from_bytes(data: bytes, path: Path) -> LoadedGraph:
     """The graph in the bytes of the file `path`, completed and checked."""
     proto = _parse(data, path)
     info = _describe(proto, path)
-    _complete(proto, path.parent, info)
+    _check_contents(proto, path)
+    put_weights_inside(proto, path.parent, info.weights_sha256)
     return LoadedGraph(proto, info, label_of(path))
 
 
@@ -87,31 +91,18 @@ def _describe(proto: onnx.ModelProto, path: Path) -> GraphInfo:
         raise TosaEdgeError(f"the `{KEY}` metadata of {path} is damaged: {error}", remedy) from error
 
 
-def _complete(proto: onnx.ModelProto, folder: Path, info: GraphInfo) -> None:
-    """Puts external weights into the graph itself."""
-    import onnx
-
-    external = [t for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-    if not external:
-        return
-    weights = folder / WEIGHTS
-    remedy = f"Put back the {WEIGHTS} this graph was exported with, or export the model folder again."
+def _check_contents(proto: onnx.ModelProto, path: Path) -> None:
+    """Refuses what none of our graphs holds, and what no runtime could hold."""
+    remedy = "Export it again with `tosa-edge export`, or do not run a graph that you do not trust."
     try:
-        blob = weights.read_bytes()
-    except OSError as error:
-        raise TosaEdgeError(f"{weights} cannot be read: {error.strerror}", remedy) from error
-    if hashlib.sha256(blob).hexdigest() != info.weights_sha256:
-        raise TosaEdgeError(f"{weights} is not the file this graph was exported with, or is damaged", remedy)
-    for tensor in external:
-        entry = {e.key: e.value for e in tensor.external_data}
-        start, length = _count(entry.get("offset", "0")), _count(entry.get("length", ""))
-        if entry.get("location") != WEIGHTS or start < 0 or not 0 <= length <= len(blob) - start:
-            raise TosaEdgeError(f"the weight {tensor.name!r} points outside {weights}", remedy)
-        tensor.raw_data = blob[start : start + length]
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        del tensor.external_data[:]
-
-
-def _count(text: str) -> int:
-    """A number of bytes; -1 for what is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1
+        check_unfolded(proto, f"the graph {path}, its functions written out")
+    except ValueError as error:
+        raise TosaEdgeError(f"{path} cannot be run: {error}", remedy) from error
+    for found in every(proto, "SparseTensorProto", "NodeProto", "TrainingInfoProto"):
+        kind = found.DESCRIPTOR.name
+        if kind == "SparseTensorProto":
+            raise TosaEdgeError(f"{path} holds sparse weights, which claim any size in a few bytes", remedy)
+        if kind == "TrainingInfoProto":
+            raise TosaEdgeError(f"{path} holds a training", remedy)
+        if found.op_type == "EPContext":
+            raise TosaEdgeError(f"{path} names an engine of another program, which would be loaded", remedy)

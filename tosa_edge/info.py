@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.strict_json import read_object, readable
 
 KEY = "tosa"
@@ -91,7 +92,7 @@ class GraphInfo:
         return info
 
     def check(self) -> None:
-        """Raises ValueError on a description that cannot be true."""
+        """Raises ValueError on a description that cannot be true, our error on one beyond the limits."""
         for field, least, most in _WHOLE:
             value = getattr(self, field)
             if not _whole(value, least, most):
@@ -110,6 +111,9 @@ class GraphInfo:
                 raise ValueError(f"{field} is {value!r:.60}, not a number from {least} to {most}")
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
+        size = f"a graph of {self.batch} pictures of {self.width}x{self.height}"
+        PIXELS.check(self.batch * self.height * self.width, size)
+        TOKENS.check(self.tokens, f"{size} in patches of {self.patch}")
         if self.output not in OUTPUT_KINDS:
             raise ValueError(f"output is {self.output!r:.60}, not one of {', '.join(OUTPUT_KINDS)}")
         if not self.dense and not 1 <= self.kept <= self.tokens:

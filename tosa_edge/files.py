@@ -1,0 +1,60 @@
+"""Files that somebody else may have made, read whole: never a pipe or a device, never more than the limit.
+
+A pipe would be waited for without end, a device has no end, and a sparse file claims terabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.limits import BYTES
+
+_CHUNK = 1 << 20
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a regular file. Raises OSError where the system refuses, our error where we do."""
+    with open_file(path) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a regular file, in hexadecimal; takes no memory."""
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A regular file of at most the limit, open for reading."""
+    # Without O_NONBLOCK a pipe that nobody writes to is waited for here.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    try:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise TosaEdgeError(f"{path} is a pipe or a device, not a file", "Give the path of a file.")
+        BYTES.check(found.st_size, f"{path} is too large")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def require_file(path: Path) -> None:
+    """For readers of others, which open by name: a regular file of at most the limit is there, or an error."""
+    open_file(path).close()
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file that a name found in a file means: below `folder`, whatever the name says. Raises ValueError."""
+    parts = name.replace("\\", "/").split("/")
+    if not name.isprintable() or os.path.isabs(name) or ".." in parts or not parts[-1]:
+        raise ValueError(f"{name[:60]!a} is not the name of a file in that folder")
+    return folder / name
