@@ -11,6 +11,7 @@ import numpy as np
 
 from tosa_edge.calibration.table import FORMAT, MOST_BYTES, Table, from_calibration_cache
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import open_file
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.pending import write_bytes
 
@@ -73,5 +74,5 @@ def _path(model: str, data: str, method: str) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    with open(path, "rb") as file:
+    with open_file(path, whole=False) as file:
         return file.read(MOST_BYTES + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from tosa_edge.export.names import ambiguous_names
 from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
 from tosa_edge.export.trace import trace
+from tosa_edge.files import sha256_of
 from tosa_edge.info import GraphInfo
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.depth import DepthNet
@@ -57,7 +57,7 @@ def export_graph(
     net = load_depth_net(checkpoint, size, pattern)
     if precision == "fp16":
         net.half()
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    digest = sha256_of(checkpoint)
     model = trace(net, batch=batch, reuse=form == "reuse", weights_sha256=digest)
     share_weights(model, checkpoint, embed=embed)
     ambiguous = ambiguous_names(model)

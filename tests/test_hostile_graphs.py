@@ -222,7 +222,9 @@ def test_a_graph_for_pictures_larger_than_any(claims, variable, monkeypatch):
     assert f"{variable}='many' is not a whole number" in refused("inspect", model)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "..", "", "a/", "..\\x", "a\0b", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/passwd", "..", "", "a/", "..\\x", "a\0b", "a\nb"]
+)
 def test_a_name_found_in_a_file_stays_in_its_folder(name, folder):
     with pytest.raises(ValueError, match="not the name of a file"):
         inside(folder, name)

@@ -1,6 +1,7 @@
 """Every message of some kinds in an ONNX file: each tensor, say, whatever it lies in.
 
-Which fields can lead to it is asked of the format itself, so that a place which a later ONNX adds is not missed.
+Which fields can lead to it is asked of the format itself, so that a place which a later ONNX adds is not
+missed.
 """
 
 from __future__ import annotations

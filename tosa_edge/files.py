@@ -32,28 +32,29 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def open_file(path: Path) -> BinaryIO:
-    """A regular file of at most the limit, open for reading."""
+def open_file(path: Path, whole: bool = True) -> BinaryIO:
+    """A regular file, open for reading; of at most the limit, if the whole of it is going to be read."""
     # Without O_NONBLOCK a pipe that nobody writes to is waited for here.
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     try:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise TosaEdgeError(f"{path} is a pipe or a device, not a file", "Give the path of a file.")
-        BYTES.check(found.st_size, f"{path} is too large")
+        if whole:
+            BYTES.check(found.st_size, f"{path} is too large")
     except BaseException:
         file.close()
         raise
     return file
 
 
-def require_file(path: Path) -> None:
-    """For readers of others, which open by name: a regular file of at most the limit is there, or an error."""
-    open_file(path).close()
+def require_regular(path: Path, whole: bool = True) -> None:
+    """For other people's readers, which open a name themselves. Raises what `open_file` raises."""
+    open_file(path, whole).close()
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The file that a name found in a file means: below `folder`, whatever the name says. Raises ValueError."""
+    """What a name found in a file means: a file below `folder`, or a ValueError."""
     parts = name.replace("\\", "/").split("/")
     if not name.isprintable() or os.path.isabs(name) or ".." in parts or not parts[-1]:
         raise ValueError(f"{name[:60]!a} is not the name of a file in that folder")

@@ -6,23 +6,36 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from tosa_edge.fields import Check, line, number, one_of, record, some, whole
 from tosa_edge.limits import PIXELS, TOKENS
-from tosa_edge.strict_json import read_object, readable
+from tosa_edge.strict_json import read_object
 
 KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
 
 # No camera, no network and no batch has more; and what is computed from them stays a number to count with.
 _MOST = 1 << 16
-_WHOLE = (
-    ("height", 1, _MOST),
-    ("width", 1, _MOST),
-    ("patch", 1, _MOST),
-    ("batch", 1, _MOST),
-    ("kept", 0, _MOST**2),
-    ("query_stride", 1, _MOST**2),
-    ("group", 0, _MOST),
-)
+_side, _layers = whole(1, _MOST), some(whole(0, _MOST), _MOST)
+_CHECKS: dict[str, Check] = {
+    "name": line,
+    "height": _side,
+    "width": _side,
+    "patch": _side,
+    "output": one_of(OUTPUT_KINDS),
+    "weights_sha256": line,
+    "version": line,
+    "batch": _side,
+    "precision": line,
+    "form": line,
+    "selective_layers": _layers,
+    "selections": _layers,
+    "keep": number(0, 1),
+    "kept": whole(0, _MOST**2),
+    "query_stride": whole(1, _MOST**2),
+    "group": whole(0, _MOST),
+    "selector": line,
+    "spread": number(0, _MOST),
+}
 
 
 def known_fields(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
@@ -93,33 +106,11 @@ class GraphInfo:
 
     def check(self) -> None:
         """Raises ValueError on a description that cannot be true, our error on one beyond the limits."""
-        for field, least, most in _WHOLE:
-            value = getattr(self, field)
-            if not _whole(value, least, most):
-                raise ValueError(f"{field} is {value!r:.60}, not a whole number from {least} to {most}")
-        for field in ("name", "weights_sha256", "version", "precision", "form", "selector"):
-            value = getattr(self, field)
-            if not isinstance(value, str) or not readable(value):
-                raise ValueError(f"{field} is not a line of text")
-        for field in ("selective_layers", "selections"):
-            value = getattr(self, field)
-            if not isinstance(value, tuple) or not all(_whole(layer, 0, _MOST) for layer in value):
-                raise ValueError(f"{field} is not a list of layers")
-        for field, least, most in (("keep", 0, 1), ("spread", 0, _MOST)):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-                raise ValueError(f"{field} is {value!r:.60}, not a number from {least} to {most}")
+        record(vars(self), _CHECKS)
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
         size = f"a graph of {self.batch} pictures of {self.width}x{self.height}"
         PIXELS.check(self.batch * self.height * self.width, size)
         TOKENS.check(self.tokens, f"{size} in patches of {self.patch}")
-        if self.output not in OUTPUT_KINDS:
-            raise ValueError(f"output is {self.output!r:.60}, not one of {', '.join(OUTPUT_KINDS)}")
         if not self.dense and not 1 <= self.kept <= self.tokens:
             raise ValueError(f"kept is {self.kept!r} of {self.tokens} tokens")
-
-
-def _whole(value: Any, least: int, most: int) -> bool:
-    """True is an int to Python, and no count."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -26,7 +26,8 @@ def put_weights_inside(proto: onnx.ModelProto, folder: Path, sha256: str) -> Non
     """Completes `proto` from the weights file in `folder`, which has to be the one of that digest."""
     import onnx
 
-    external = [t for t in every(proto, "TensorProto") if t.data_location == onnx.TensorProto.EXTERNAL or t.external_data]
+    outside = onnx.TensorProto.EXTERNAL
+    external = [t for t in every(proto, "TensorProto") if t.data_location == outside or t.external_data]
     if not external:
         return
     weights = folder / WEIGHTS

@@ -17,10 +17,10 @@ def test_the_bundled_recipes_are_named_after_their_models(path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("name = 'x'\nstart = 'y'", "at least one"),
-        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 0", "at least one step"),
-        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 1\nspeed = 2", "stage has no speed"),
-        ("name = 'x'\nstart = 'y'\ncolour = 1\n[[stages]]\nname = 's'\nsteps = 1", "recipe has no colour"),
+        ("name = 'x'\nstart = 'y'", "stages. is missing"),
+        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 0", "steps is not a whole number from 1"),
+        ("name = 'x'\nstart = 'y'\n[[stages]]\nname = 's'\nsteps = 1\nspeed = 2", "stage has no .speed"),
+        ("name = 'x'\nstart = 'y'\ncolour = 1\n[[stages]]\nname = 's'\nsteps = 1", "recipe has no .colour"),
         ("start = 'y'\n[[stages]]\nname = 's'\nsteps = 1", "name"),
         ("name = = 1", "line 1"),
         (

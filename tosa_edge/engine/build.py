@@ -12,7 +12,7 @@ from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
 from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Ways, choose, choose_plugin
 from tosa_edge.engine.built import Built, Watch
 from tosa_edge.engine.candidates import Candidate, about_choice, candidates
-from tosa_edge.engine.describe import Plan, describe, sha256_of
+from tosa_edge.engine.describe import Plan, describe
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, PASSED, Manifest
@@ -20,6 +20,7 @@ from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
 from tosa_edge.engine.store import claimed, save
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.after_build import validated

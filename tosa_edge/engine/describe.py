@@ -14,6 +14,7 @@ from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Manifest, Port, Validation
 from tosa_edge.engine.source import rebuild_source
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
@@ -82,7 +83,3 @@ def _port(value: Any) -> Port:
     tensor = value.type.tensor_type
     shape = tuple(d.dim_value for d in tensor.shape.dim)
     return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
-
-
-def sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

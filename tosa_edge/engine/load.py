@@ -13,6 +13,7 @@ from tosa_edge.engine.manifest import Manifest, NewerFormat, read_manifest
 from tosa_edge.engine.names import is_engine, manifest_path
 from tosa_edge.engine.source import source_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.files import read_bytes, sha256_of
 from tosa_edge.graph import LoadedGraph, graph_from_bytes, read_graph
 from tosa_edge.model import find_graph
 
@@ -50,7 +51,7 @@ def read_file(path: Path, manifest: Manifest) -> tuple[EngineFile, bytes]:
     """What lies there, and its bytes where its size is the right one."""
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size == manifest.engine_bytes else b""
+        data = read_bytes(path) if size == manifest.engine_bytes else b""
     except OSError as error:
         raise TosaEdgeError(
             f"{path} cannot be read: {error.strerror}",
@@ -99,7 +100,7 @@ def load_engine_graph(path: Path) -> LoadedGraph:
 def model_here(manifest: Manifest) -> str | None:
     """sha256 of the MODEL the engine was built from, where it is on this machine too."""
     try:
-        return hashlib.sha256(source_of(manifest).read_bytes()).hexdigest()
+        return sha256_of(source_of(manifest))
     except (TosaEdgeError, OSError):
         return None
 

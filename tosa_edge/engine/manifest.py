@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.engine import BACKENDS, PRECISIONS
-from tosa_edge.engine.fields import (
+from tosa_edge.engine.parts import (
+    FAILED,
+    NOT_COMPARED,
+    NOT_RUN,
+    PASSED,
+    Host,
+    Judged,
+    Plugin,
+    Port,
+    Validation,
+)
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.fields import (
     Check,
     mapping,
     maybe,
@@ -26,18 +38,7 @@ from tosa_edge.engine.fields import (
     truth,
     whole,
 )
-from tosa_edge.engine.parts import (
-    FAILED,
-    NOT_COMPARED,
-    NOT_RUN,
-    PASSED,
-    Host,
-    Judged,
-    Plugin,
-    Port,
-    Validation,
-)
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import open_file
 from tosa_edge.info import GraphInfo
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
@@ -184,7 +185,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a file. NewerFormat passes through: what to do about it depends on the reader."""
     remedy = "Build the engine again with `tosa-edge build`: a manifest is not to be edited."
     try:
-        with open(path, "rb") as file:
+        with open_file(path, whole=False) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise TosaEdgeError(

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import known_fields
+from tosa_edge.fields import line, number, one_of, record, some, whole
+from tosa_edge.info import OUTPUT_KINDS, known_fields
+from tosa_edge.limits import PIXELS, TOKENS
+from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+MOST_LAYERS = 256
+_SIDE = whole(1, 1 << 16)
+_CHECKS = {
+    "name": line,
+    "height": _SIDE,
+    "width": _SIDE,
+    "patch": whole(1, 512),
+    "dim": whole(1, 1 << 14),
+    "layers": whole(2, MOST_LAYERS),
+    "heads": whole(1, 256),
+    "mlp_ratio": number(1 / 64, 64),
+    "registers": whole(0, 1024),
+    "head_layers": some(whole(0, MOST_LAYERS - 1), most=4),
+    "head_dim": whole(4, 1 << 12),
+    "output": one_of(OUTPUT_KINDS),
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +38,8 @@ class ModelConfig:
     """The shape of a depth model.
 
     `head_layers` are the four encoder layers that the depth head reads. All but the last are standard in
-    every group that ships: right after one, no token has been passed over.
+    every group that ships: right after one, no token has been passed over. What no model can have is refused
+    when one is made, so a checkpoint's word is taken for nothing.
     """
 
     name: str = "model"
@@ -35,6 +56,11 @@ class ModelConfig:
     output: str = "relative_inverse_depth"
 
     def __post_init__(self) -> None:
+        try:
+            record(vars(self), _CHECKS)
+            self._check_shape()
+        except ValueError as error:
+            raise TosaEdgeError(f"no model is like that: {error}", "Mend it, or export it again.") from None
         for side, name in ((self.height, "height"), (self.width, "width")):
             if side < self.patch or side % self.patch:
                 near = max(self.patch, round(side / self.patch) * self.patch)
@@ -42,6 +68,21 @@ class ModelConfig:
                     f"{name} {side} is not a multiple of the patch {self.patch}",
                     f"Choose a multiple of {self.patch}; the nearest is {near}.",
                 )
+
+        PIXELS.check(self.height * self.width, f"pictures of {self.width}x{self.height}")
+        TOKENS.check(self.tokens, f"pictures of {self.width}x{self.height} in patches of {self.patch}")
+
+    def _check_shape(self) -> None:
+        """What one number says of another."""
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} cannot be shared by {self.heads} heads")
+        if self.dim * self.mlp_ratio < 1:
+            raise ValueError(f"mlp_ratio {self.mlp_ratio} leaves nothing of dim {self.dim}")
+        layers = self.head_layers
+        if len(layers) != 4 or list(layers) != sorted(layers) or layers[-1] >= self.layers:
+            raise ValueError(f"head_layers {list(layers)} are not four of {self.layers} layers, in order")
+        if self.head_dim % 4:
+            raise ValueError(f"head_dim {self.head_dim} is not a multiple of 4")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -65,5 +106,5 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
-        raw: dict[str, Any] = json.loads(text)
-        return cls(**known_fields(cls, raw))
+        """Raises ValueError for what is no JSON object, our error for what is no model."""
+        return cls(**known_fields(cls, read_object(text)))

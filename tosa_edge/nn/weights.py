@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import require_regular
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.positions import resample_positions
@@ -36,6 +37,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
             "weights_only=True), OUT).",
         )
     try:
+        require_regular(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             text = (file.metadata() or {}).get(CONFIG_KEY)
@@ -45,10 +47,12 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
         ) from error
     try:
         return tensors, ModelConfig.from_json(text) if text else None
-    except (TypeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise TosaEdgeError(
             f"the configuration inside {path} is damaged: {error}", "Save it again."
         ) from error
+    except TosaEdgeError as error:
+        raise TosaEdgeError(f"the configuration inside {path}: {error.what}", error.remedy) from error
 
 
 def load_depth_net(
@@ -61,6 +65,11 @@ def load_depth_net(
             f"{path} holds an encoder without a depth head",
             "Train a head on it first: tosa-edge train --help.",
         )
+    if fault := _fault(config, tensors):
+        raise TosaEdgeError(
+            f"{path} is not the model that its configuration describes: {fault}",
+            "Download it, or save it, again.",
+        )
     net = DepthNet(config.at(*size) if size else config, pattern)
     tensors["encoder.pos_embed"] = resample_positions(
         tensors["encoder.pos_embed"].float(), config.grid, net.config.grid
@@ -72,8 +81,13 @@ def load_depth_net(
 def load_encoder(net: DepthNet, tensors: dict[str, Tensor]) -> None:
     """Puts an official encoder's weights into a model, whatever size either is meant for."""
     tensors = strip_prefix(tensors)
-    pos_embed = tensors["pos_embed"].float()
-    side = math.isqrt(pos_embed.shape[1] - 1)
+    pos_embed = tensors.get("pos_embed", torch.empty(0)).float()
+    side = math.isqrt(max(0, pos_embed.numel() // net.config.dim - 1))
+    if pos_embed.shape != (1, 1 + side**2, net.config.dim):
+        raise TosaEdgeError(
+            f"pos_embed {list(pos_embed.shape)} is not of a square picture, {net.config.dim} wide",
+            "Give a checkpoint with DINOv2's key names and shapes.",
+        )
     tensors["pos_embed"] = resample_positions(pos_embed, (side, side), net.config.grid)
     known = net.encoder.state_dict()
     missing = [name for name in known if name not in tensors and not name.startswith("selectors.")]
@@ -82,7 +96,33 @@ def load_encoder(net: DepthNet, tensors: dict[str, Tensor]) -> None:
             f"the encoder lacks {len(missing)} tensors, {missing[0]} first",
             "Give a checkpoint with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
         )
+    if fault := _misfit({name: known[name] for name in known if name in tensors}, tensors):
+        raise TosaEdgeError(f"the encoder does not fit: {fault}", "Give a checkpoint of the model's size.")
     net.encoder.load_state_dict({k: v.float() for k, v in tensors.items() if k in known}, strict=False)
+
+
+def _fault(config: ModelConfig, tensors: dict[str, Tensor]) -> str:
+    """What keeps tensors from being those of one of our models, in words; known before memory is taken."""
+    last = f"encoder.blocks.{config.layers - 1}.norm1.weight"
+    if last not in tensors:  # so that what is claimed is not even drawn up
+        return f"{last} is missing"
+    with torch.device("meta"):
+        wanted = DepthNet(config).state_dict()
+    unknown = (f"{name[:60]!a} is not known" for name in tensors if name not in wanted)
+    return _misfit(wanted, tensors) or next(unknown, "")
+
+
+def _misfit(wanted: dict[str, Tensor], tensors: dict[str, Tensor]) -> str:
+    """The first of the wanted tensors that is not there as it should be, in words."""
+    for name, like in wanted.items():
+        if name not in tensors:
+            return f"{name} is missing"
+        found = tensors[name]
+        if found.shape != like.shape:
+            return f"{name} is {list(found.shape)} and not {list(like.shape)}"
+        if not found.is_floating_point():
+            return f"{name} is {str(found.dtype).removeprefix('torch.')} and no fraction"
+    return ""
 
 
 def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: str = "model") -> ModelConfig:
@@ -91,12 +131,16 @@ def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: st
     try:
         patch, dim = tensors["patch_embed.proj.weight"].shape[-1], tensors["cls_token"].shape[-1]
         hidden = tensors["blocks.0.mlp.fc1.weight"].shape[0]
-    except KeyError as error:
+        layers = 1 + max(int(key.split(".")[1]) for key in tensors if key.startswith("blocks."))
+        registers = tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0
+    except (KeyError, IndexError, ValueError) as error:
+        lacks = (
+            f"has no {error.args[0]!r}" if isinstance(error, KeyError) else "has other shapes than DINOv2's"
+        )
         raise TosaEdgeError(
-            f"the checkpoint has no {error.args[0]!r}",
+            f"the checkpoint {lacks}",
             "Give an encoder with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
         ) from error
-    layers = 1 + max(int(key.split(".")[1]) for key in tensors if key.startswith("blocks."))
     return ModelConfig(
         name=name,
         height=height,
@@ -106,7 +150,7 @@ def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: st
         layers=layers,
         heads=dim // 64,
         mlp_ratio=hidden / dim,
-        registers=tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0,
+        registers=registers,
         head_layers=(0, layers // 3, 2 * layers // 3, layers - 1),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import read_bytes
 from tosa_edge.strict_json import read_object
 
 # The camera of pictures of a size: a field of view is one's of any size, a file's of its own shape.
@@ -62,7 +63,7 @@ class Intrinsics:
 
 def read_intrinsics(path: Path) -> Intrinsics:
     try:
-        raw = read_object(path.read_text())
+        raw = read_object(read_bytes(path))
     except OSError as error:
         raise TosaEdgeError(f"{path} cannot be read: {error.strerror}", "Check its path.") from error
     except ValueError as error:

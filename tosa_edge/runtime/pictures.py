@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import read_bytes, require_regular
 from tosa_edge.runtime.complete import is_whole
 from tosa_edge.runtime.opencv import opencv, silence
 
@@ -41,6 +42,7 @@ def require_file(path: Path) -> None:
         raise TosaEdgeError(f"there is no {path}", "Check the path; `ls` its folder to see what is there.")
     if path.is_dir():
         raise TosaEdgeError(f"{path} is a folder, not a file", "Give the path of a file in it.")
+    require_regular(path, whole=False)
     if not path.stat().st_size:
         raise TosaEdgeError(f"{path} is empty (0 bytes)", "Copy or download it again.")
 
@@ -51,7 +53,7 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     require_file(path)
     if not is_whole(path):
         raise TosaEdgeError(f"{path} is cut short or damaged", "Copy or download it again.")
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+    data = np.frombuffer(read_bytes(path), np.uint8)
     cv2 = opencv()
     try:
         with silence():

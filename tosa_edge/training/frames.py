@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import require_regular
 from tosa_edge.runtime.fit import BARS
 
 
@@ -24,9 +25,10 @@ class Shards:
         self.refused: list[str] = []
         for path in sorted(Path(folder).glob("shard-*.safetensors")):
             try:
+                require_regular(path, whole=False)
                 with safe_open(path, framework="np") as file:
                     shape, depth = (file.get_slice(name).get_shape() for name in ("image", "depth"))
-            except (SafetensorError, OSError) as error:
+            except (SafetensorError, OSError, TosaEdgeError) as error:
                 self.refused.append(f"{path.name}: {error}")
                 continue
             if shape[:3] != depth:

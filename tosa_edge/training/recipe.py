@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.fields import file_name, filled, maybe, number, pair, some, text, truth, whole
+from tosa_edge.files import read_bytes
+from tosa_edge.strict_json import MAX_BYTES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -73,7 +76,40 @@ class Recipe:
     sizes: tuple[tuple[int, int], ...] = ()
     batch: int = 16
     seed: int = 0
-    checkpoint_every: int = field(default=50)
+    checkpoint_every: int = 50
+
+
+_COUNT, _LAYER, _SIDE = whole(1, 10**7), whole(0, 255), whole(1, 1 << 16)
+_RATE, _SHARE = number(0, 10), number(0, 1)
+_STAGE = {
+    "name": file_name,  # the folder of the stage's weights
+    "steps": _COUNT,
+    "elastic": truth,
+    "taught": truth,
+    "head_rate": _RATE,
+    "encoder_rate": _RATE,
+    "layer_decay": _SHARE,
+    "selector_rate": _RATE,
+    "frozen": whole(0, 256),
+    "weight_decay": _RATE,
+    "warmup": whole(0, 10**7),
+    "average": _SHARE,
+}
+_SHRINK = {"layers": some(_LAYER, 256), "imitates": some(_LAYER, 256), "hidden": whole(1, 1 << 16)}
+_RECIPE = {
+    "name": text,
+    "start": text,
+    "stages": some(lambda raw: filled(Stage, raw, _STAGE)),
+    "shrink": maybe(lambda raw: filled(Shrink, raw, _SHRINK)),
+    "teacher": maybe(text),
+    "head_layers": maybe(some(_LAYER, 4)),
+    "height": _SIDE,
+    "width": _SIDE,
+    "sizes": some(pair(_SIDE)),
+    "batch": whole(1, 1 << 16),
+    "seed": whole(0, 2**63 - 1),
+    "checkpoint_every": _COUNT,
+}
 
 
 def read_recipe(name_or_path: str) -> Recipe:
@@ -87,32 +123,22 @@ def read_recipe(name_or_path: str) -> Recipe:
             f"there is no recipe {name_or_path}", f"Give a TOML file, or one of the names {known}."
         )
     try:
-        return parse_recipe(tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        data = read_bytes(path)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+        return parse_recipe(tomllib.loads(data.decode()))
+    except (OSError, ValueError, RecursionError) as error:
+        told = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise TosaEdgeError(
-            f"{path} is not a recipe: {error}", f"Compare it with {FOLDER / 'tosa_depth_s.toml'}."
+            f"{path} is not a recipe: {told}", f"Compare it with {FOLDER / 'tosa_depth_s.toml'}."
         ) from error
 
 
 def parse_recipe(raw: dict[str, Any]) -> Recipe:
     """The tables of a TOML file -> a recipe. An unknown key is an error: it would train something else."""
-    raw = dict(raw)
-    stages = tuple(_filled(Stage, stage) for stage in raw.pop("stages", ()))
-    if not stages or any(stage.steps < 1 for stage in stages):
+    recipe: Recipe = filled(Recipe, raw, _RECIPE)
+    if not recipe.stages:
         raise ValueError("it needs at least one [[stages]] of at least one step")
-    if len({stage.name for stage in stages}) < len(stages):
+    if len({stage.name for stage in recipe.stages}) < len(recipe.stages):
         raise ValueError("two stages have the same name")
-    if "head_layers" in raw:
-        raw["head_layers"] = tuple(raw["head_layers"])
-    raw["sizes"] = tuple((int(height), int(width)) for height, width in raw.get("sizes", ()))
-    shrink = raw.pop("shrink", None)
-    if shrink is not None:
-        shrink = _filled(Shrink, {n: tuple(v) if isinstance(v, list) else v for n, v in shrink.items()})
-    return _filled(Recipe, {**raw, "stages": stages, "shrink": shrink})
-
-
-def _filled(kind: type, values: dict[str, Any]) -> Any:
-    unknown = sorted(set(values) - {f.name for f in fields(kind)})
-    if unknown:
-        raise ValueError(f"{kind.__name__.lower()} has no {', '.join(unknown)}")
-    return kind(**values)
+    return recipe

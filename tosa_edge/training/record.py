@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.pending import write_bytes
 from tosa_edge.training.recipe import Recipe
 
@@ -36,4 +36,4 @@ def keep_record(out: Path, recipe: Recipe, start: Path, data: Path, frames: int,
 
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)

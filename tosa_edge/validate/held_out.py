@@ -7,10 +7,10 @@ or calibrate asks here first, so that a folder given by mistake is refused and n
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 
 LIST = Path(__file__).with_name("held_out.txt")
 
@@ -22,7 +22,7 @@ def digests() -> frozenset[str]:
 
 def refuse_held_out(path: Path) -> None:
     """Raises for an evaluation picture; says nothing of any other, or of what cannot be read."""
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() in digests():
+    if path.is_file() and sha256_of(path) in digests():
         raise TosaEdgeError(
             f"{path} is an evaluation picture: a model that learned from it could no longer be judged by it",
             "Take it out of the folder.",

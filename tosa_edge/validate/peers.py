@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.source import find_source, precision_of, source_of
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.graph import LoadedGraph
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def graph_of(manifest: Manifest, reference: str | None = None) -> LoadedGraph | 
     for spec in filter(None, (manifest.source, reference)):
         try:
             path = source_of(manifest, spec)
-            if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.model_sha256:
+            if sha256_of(path) != manifest.model_sha256:
                 continue
             graph = load_graph(str(path))
             return graph if manifest.calibration is None else _quantised(graph, manifest)

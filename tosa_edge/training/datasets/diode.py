@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import open_file
+from tosa_edge.limits import PIXELS
 from tosa_edge.runtime.pictures import read_picture, require_file
 from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather
 
@@ -45,7 +49,8 @@ def _plane(path: Path) -> np.ndarray:
     """The numbers of a .npy file, [H, W] or [H, W, 1] -> [H, W]."""
     require_file(path)
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
+            _check_size(path, file)
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:  # the last from a damaged header's shape
         raise TosaEdgeError(f"{path} is cut short or damaged", "Copy or download it again.") from error
@@ -56,6 +61,14 @@ def _plane(path: Path) -> np.ndarray:
             f"{path} holds {array.dtype} {array.shape}, not one number a pixel", "Copy or download it again."
         )
     return array
+
+
+def _check_size(path: Path, file: BinaryIO) -> None:
+    """The header claims a shape, for which memory is taken before the numbers are read."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    PIXELS.check(math.prod(read(file)[0]), str(path))
+    file.seek(0)
 
 
 DIODE = Format("DIODE (NAME.png, NAME_depth.npy and NAME_depth_mask.npy)", _marks, _find)

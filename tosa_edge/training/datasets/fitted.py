@@ -61,4 +61,6 @@ def _fit(frame: Frame, size: tuple[int, int]) -> Labelled:
     # Between two surfaces there is nothing: depth is picked, never averaged.
     fitted = resample(np.ascontiguousarray(seen, np.float32), size, nearest=True)
     readings = np.where(np.isfinite(fitted) & (fitted > 0), fitted, np.float32(0))
+    if not readings.any():
+        raise TosaEdgeError("its depth holds no reading", "Check what its values mean, or leave it out.")
     return plan((H, W), size, "crop").forward(picture), readings

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.files import require_regular
+from tosa_edge.limits import PIXELS
 from tosa_edge.training.datasets.frame import Format, Found, Frame, Labelled, folders
 
 _NAME = "nyu_depth_v2_labeled.mat"
@@ -31,8 +33,12 @@ def _find(root: Path) -> Found:
 
 def _count(path: Path) -> int:
     """How many frames the file holds, once its arrays have the right shapes."""
+    h5py = _h5py()
+    require_regular(path, whole=False)
     try:
-        with _h5py().File(path, "r") as file:
+        with h5py.File(path, "r") as file:
+            for name in ("images", "depths"):
+                _refuse_elsewhere(h5py, path, file, name)
             images, depths = file["images"].shape, file["depths"].shape
             kind = file["images"].dtype
     except OSError as error:
@@ -48,7 +54,19 @@ def _count(path: Path) -> int:
             f"{path} holds {kind} {images} and depth {depths}, not uint8 [N, 3, W, H] and depth [N, W, H]",
             f"Give the official {_NAME}.",
         )
+    PIXELS.check(images[2] * images[3], f"the pictures of {path}")
+    if images[0] * images[2] * images[3] > path.stat().st_size:  # 7 bytes a pixel, and no compression
+        raise TosaEdgeError(
+            f"{path} claims {images[0]:,} frames, more than it can hold", f"Download {_NAME} again."
+        )
     return images[0]
+
+
+def _refuse_elsewhere(h5py: Any, path: Path, file: Any, name: str) -> None:
+    """HDF5 lets an array be a link into another file, or have its bytes in any other."""
+    links_out = isinstance(file.get(name, getlink=True), (h5py.ExternalLink, h5py.SoftLink))
+    if links_out or getattr(file[name], "external", None) or getattr(file[name], "is_virtual", False):
+        raise TosaEdgeError(f"`{name}` of {path} lies in another file", f"Give the official {_NAME}.")
 
 
 def _read(path: Path, index: int) -> Labelled:

@@ -8,9 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import inside, read_bytes
 from tosa_edge.training.datasets.frame import Format, Found, folders, gather, read_pair
 
 CLOSEST = 0.02  # seconds between two pictures of one moment; both cameras take thirty a second
+
+
+_MOST_NEAR = 100  # no camera takes so many within 80 ms; a list that says so takes memory by the square
 
 
 def _marks(folder: Path, names: list[str]) -> bool:
@@ -22,7 +26,7 @@ def _find(root: Path) -> Found:
     for folder in (folder for folder, names in folders(root) if _marks(folder, names)):
         pictures, depths = _read_list(folder / "rgb.txt"), _read_list(folder / "depth.txt")
         together = associate([time for time, _ in pictures], [time for time, _ in depths])
-        pairs += [(folder / pictures[i][1], folder / depths[j][1]) for i, j in together]
+        pairs += [(pictures[i][1], depths[j][1]) for i, j in together]
         if alone := len(pictures) - len(together):
             refused.append(f"{folder.name}: {alone} pictures have no depth within {CLOSEST} s")
     found = gather(root, pairs, partial(read_pair, per_metre=5000))
@@ -40,6 +44,11 @@ def associate(first: list[float], second: list[float]) -> list[tuple[int, int]]:
     for i, time in enumerate(first):
         # A window too wide leaves no candidate out by rounding; the gaps themselves decide below.
         window = slice(bisect_left(times, time - 2 * CLOSEST), bisect_left(times, time + 2 * CLOSEST))
+        if len(order[window]) > _MOST_NEAR:
+            raise TosaEdgeError(
+                f"{len(order[window])} pictures are of one moment, {time:.6f}",
+                "Copy or download the lists again.",
+            )
         near += [(abs(second[j] - time), i, j) for j in order[window]]
     pairs, used = dict[int, int](), set[int]()
     for gap, i, j in sorted(near):
@@ -49,18 +58,20 @@ def associate(first: list[float], second: list[float]) -> list[tuple[int, int]]:
     return sorted(pairs.items())
 
 
-def _read_list(path: Path) -> list[tuple[float, str]]:
+def _read_list(path: Path) -> list[tuple[float, Path]]:
     """Lines of `timestamp filename`; # begins a comment."""
     entries = []
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    text = read_bytes(path).decode(errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         time, _, name = line.strip().partition(" ")
-        if not re.fullmatch(r"\d+(\.\d+)?", time, re.ASCII) or not name:
-            raise TosaEdgeError(
-                f"line {number} of {path} is not a time and a file name", "Copy or download it again."
-            )
-        entries.append((float(time), name.strip()))
+        try:
+            if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", time, re.ASCII) or not name:
+                raise ValueError("it is not a time and a file name")
+            entries.append((float(time), inside(path.parent, name.strip())))
+        except ValueError as error:
+            raise TosaEdgeError(f"line {number} of {path}: {error}", "Copy or download it again.") from None
     return entries
 
 

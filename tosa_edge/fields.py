@@ -1,9 +1,15 @@
-"""What each field of a manifest may hold: small checks that return the value or raise ValueError."""
+"""What each field of a file may hold: small checks that return the value or raise ValueError.
+
+The one check of what is read from elsewhere: manifests, recipes, what checkpoints and graphs say of
+themselves.
+"""
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable
+from dataclasses import MISSING, fields
 from typing import Any
 
 from tosa_edge.strict_json import readable
@@ -16,6 +22,18 @@ _LONGEST = 4096  # as long as a path may be
 def text(value: Any) -> str:
     if not isinstance(value, str) or not value or len(value) > _LONGEST or not readable(value):
         raise ValueError("is not a line of text")
+    return value
+
+
+def line(value: Any) -> str:
+    """As `text`, and may be empty."""
+    return text(value) if value != "" else ""
+
+
+def file_name(value: Any) -> str:
+    """A name that becomes a folder's: no path, nothing hidden, no ending."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", value):
+        raise ValueError("is not a name of letters, digits, spaces, _ and -, at most 64")
     return value
 
 
@@ -76,6 +94,15 @@ def some(inner: Check, most: int = 64) -> Check:
     return check
 
 
+def pair(inner: Check) -> Check:
+    def check(value: Any) -> tuple[Any, Any]:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise ValueError("is not a list of two")
+        return inner(value[0]), inner(value[1])
+
+    return check
+
+
 def mapping(inner: Check, most: int = 64) -> Check:
     """An object with keys of the writer's own."""
 
@@ -113,3 +140,14 @@ def record(raw: Any, checks: dict[str, Check]) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
     return found
+
+
+def filled(kind: type, raw: Any, checks: dict[str, Check]) -> Any:
+    """A dataclass from an object that may leave out what has a default."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{kind.__name__.lower()} is not a table")
+    unknown = sorted(str(name) for name in raw.keys() - checks.keys())
+    if unknown:
+        raise ValueError(f"{kind.__name__.lower()} has no {', '.join(unknown)[:200]!a}")
+    given = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+    return kind(**record({**given, **raw}, checks))
