@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 
+_open: set[Pending] = set()
+
 
 class Pending:
     """Claims `final` at once, so that a place that cannot be written is known before the work, not after.
@@ -34,6 +36,7 @@ class Pending:
         except OSError as error:
             self.abort()
             raise cannot_write(final, error) from error
+        _open.add(self)
 
     def commit(self) -> Path:
         """To the disk, then to the final name: a power cut leaves the old file or the new one, no half."""
@@ -47,9 +50,11 @@ class Pending:
         except OSError as error:
             self.abort()
             raise cannot_write(self.final, error) from error
+        _open.discard(self)
         return self.final
 
     def abort(self) -> None:
+        _open.discard(self)
         if self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
         else:
@@ -58,6 +63,12 @@ class Pending:
         for folder in self._made:  # innermost first; one that others use by now is not empty and stays
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def discard_all() -> None:
+    """For a process that is about to end in the middle of everything."""
+    for pending in list(_open):
+        pending.abort()
 
 
 @contextlib.contextmanager

@@ -299,5 +299,6 @@ def test_a_second_signal_does_not_wait_and_a_first_is_never_taken_for_one():
     with stopped_by_signals(stop):
         stop.set()  # as by --frames, or the window's q
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit) as ended:
             signal.raise_signal(signal.SIGINT)
+    assert ended.value.code == 130

@@ -22,6 +22,7 @@ from tosa_edge.cli import (
     validate,
 )
 from tosa_edge.cli.common import friendly
+from tosa_edge.second_signal import end_at_second_signal
 
 VERBS = (demo, run, build, export, calibrate, distill, train, validate, evaluate, bench, inspect, doctor)
 
@@ -38,4 +39,5 @@ for _verb in VERBS:
 
 
 def main() -> None:
+    end_at_second_signal()
     app()

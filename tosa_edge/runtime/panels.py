@@ -15,6 +15,7 @@ from tosa_edge.runtime.overlay import kept_share, overlay
 from tosa_edge.runtime.sources import Frame
 
 _LARGEST = 480  # pixels on the longer side of each of the pictures
+_SMALLEST = 32  # on any side: codecs fail on less, OpenCV's of AVI with a segmentation fault
 _LABEL = 22  # pixels of the bar above them
 
 
@@ -52,14 +53,14 @@ class Painter:
 
 
 def _tile_size(height: int, width: int) -> tuple[int, int]:
-    scale = min(1.0, _LARGEST / max(height, width))
-    return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
+    scale = min(max(1.0, _SMALLEST / min(height, width)), _LARGEST / max(height, width))
+    return max(_SMALLEST, round(height * scale / 2) * 2), max(_SMALLEST, round(width * scale / 2) * 2)
 
 
 def _placed(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
     """Another shape than the first frame's is letterboxed; half a pixel of rounding is not."""
     height, width = picture.shape[:2]
-    same_shape = abs(height * tile[1] / width - tile[0]) <= 2 and min(tile) > 2
+    same_shape = abs(height * tile[1] / width - tile[0]) <= 2
     fit: Fit = plan((height, width), tile, "stretch" if same_shape else "letterbox")
     return fit.forward(picture)
 

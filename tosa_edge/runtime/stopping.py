@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM end a run cleanly and keep what was done until then. A second one does not wait."""
+"""Ctrl-C and SIGTERM end a run cleanly and keep what was done until then. A second one does not wait.
+
+A second one that nobody hears, in a model that never returns, is `tosa_edge/second_signal.py`'s.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def stopped_by_signals(stop: Event) -> Iterator[None]:
     def heed(number: int, _frame: object) -> None:
         heard.append(number)
         if len(heard) > 1:
-            raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         stop.set()
 
     before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
