@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from tests.plugins.judged import assert_as_good_as_torch, largest_score
 from tosa_edge.nn import tosa
 from tosa_edge.plugins import (
     DOMAIN,
@@ -56,19 +57,6 @@ def run_body(operator, inputs, attributes):
     onnx.checker.check_model(model, full_check=True)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, dict(zip(operator.inputs, inputs, strict=True)))
-
-
-def assert_as_good_as_torch(body, torch_form, exact):
-    """Error (root mean square) against float64: at most twice PyTorch's in the same precision.
-
-    PyTorch's counts as one last place of the largest value at least: a handful of numbers may come out
-    exact by luck.
-    """
-    for ours, theirs, truth in zip(body, torch_form, exact, strict=True):
-        assert ours.shape == truth.shape
-        error, noise = (np.sqrt(np.mean((x.astype(np.float64) - truth) ** 2)) for x in (ours, theirs))
-        last_place = np.finfo(ours.dtype).eps * np.abs(truth).max()
-        assert error <= 2 * max(noise, last_place)
 
 
 def compare(operator, reference, torch_form, arrays, attributes, dtype):
@@ -202,3 +190,20 @@ def test_the_references_refuse_widths_that_do_not_split():
         selective_attention(np.zeros((1, 2, 20)), num_heads=3, scale=1.0)
     with pytest.raises(ValueError, match="query_stride"):
         token_importance(np.zeros((1, 2, 24)), num_heads=2, query_stride=0, scale=1.0)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_floor_of_importance_does_not_hide_scores_in_less_than_float32(learned):
+    rng = np.random.default_rng(0)
+    shapes = [(1, 60, 3 * 128)] + ([(4, 2), (4,), (2, 4)] if learned else [])
+    tensors = [torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
+    attributes = {"num_heads": 2, "query_stride": 1, "scale": 0.125}
+    exact = token_importance(*(t.double().numpy() for t in tensors), **attributes)
+    # TF32, what a GPU's matrix units make of float32 when they are let: 13 of 23 bits are cut off.
+    cut = tensors[0].view(torch.int32).bitwise_and(~0x1FFF).view(torch.float32)
+    floor = largest_score(*tensors, **attributes)
+    form = tosa.learned_importance if learned else tosa.previous_importance
+    right, wrong = (form.__wrapped__(q, *tensors[1:], **attributes).numpy() for q in (tensors[0], cut))
+    assert_as_good_as_torch([right], [right], [exact], floor)
+    with pytest.raises(AssertionError):
+        assert_as_good_as_torch([wrong], [right], [exact], floor)
