@@ -1,4 +1,6 @@
-"""The bundled models on 20 real pictures: the exported graphs against PyTorch, both against float64.
+"""The bundled models on real pictures: the exported graphs against PyTorch, both against float64.
+
+One model on three pictures on every run; each model and group on twenty in `make test-slow`.
 
 Selection and arithmetic are judged apart: half precision may flip a token whose importance is nearly that of
 another, and one flipped token moves the depth more than all rounding together.
@@ -14,12 +16,14 @@ from tosa_edge.model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 
-PICTURES = 20
+CASES = [
+    (3, bundled_models()[0], 1),
+    *(pytest.param(20, name, group, marks=pytest.mark.slow) for name in bundled_models() for group in (1, 3)),
+]
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    """Frames of the bundled clip, spread over its three rooms: uint8 [20, 252, 336, 3]."""
+def clip_frames(count):
+    """Frames of the bundled clip, spread over its three rooms: uint8 [count, 252, 336, 3]."""
     import cv2
 
     capture, frames = cv2.VideoCapture(str(ASSETS / "clip.webm")), []
@@ -27,7 +31,7 @@ def pictures():
         frames.append(
             cv2.cvtColor(cv2.resize(read[1], (336, 252), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
         )
-    chosen = np.linspace(0, len(frames) - 1, PICTURES).round().astype(int)
+    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
     return np.stack([frames[i] for i in chosen])
 
 
@@ -67,9 +71,9 @@ def error(depth, exact):
     return float(np.sqrt(np.mean((depth - exact) ** 2)))
 
 
-@pytest.mark.parametrize("group", [1, 3])
-@pytest.mark.parametrize("name", bundled_models())
-def test_exported_graphs_on_real_pictures(pictures, name, group):
+@pytest.mark.parametrize(("count", "name", "group"), CASES)
+def test_exported_graphs_on_real_pictures(count, name, group):
+    pictures = clip_frames(count)
     checkpoint = ASSETS / name / WEIGHTS
     layers = load_depth_net(checkpoint).config.layers
     pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=DEFAULT_SPREAD)

@@ -89,6 +89,19 @@ def test_bfloat16_comes_near(data, checkpoint):
     assert np.mean(rough["absrel"]) == pytest.approx(np.mean(exact["absrel"]), rel=0.05)
 
 
+def test_a_study_is_written_and_not_done_again(study, data):
+    rows = ("--variants", "^both: (dense|g1@0.9|g3@0.9)$", "--block", "1")
+    assert study(*rows) == 3 * (3 + 6 + 7)
+    scores, table = written(data)
+    dense = scores["weights"]["both"]["variants"]["dense"]["scores"]
+    assert {name: len(s["delta1"]) for name, s in dense.items()} == {"kitchen": 3, "clip": 6, "renders": 7}
+    assert table.count("\n| both | dense | ") == 2  # a row of its own, and flicker's
+    assert "| clip | 6 |" in table
+    assert study(*rows) == 0
+    assert written(data) == (scores, table)
+
+
+@pytest.mark.slow
 def test_the_whole_study_is_written_and_not_done_again(study, data):
     assert study("--sweep-limit", "2", "--block", "1") == 29 * (3 + 6 + 7) + 12 * (2 + 2 + 2)
     scores, table = written(data)
