@@ -25,6 +25,11 @@ _TELLING = (
 )
 
 
+def cache_folder() -> Path:
+    """What is kept here only saves time: it may be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tosa-edge"
+
+
 def _cpuinfo() -> str:
     try:
         return Path("/proc/cpuinfo").read_text()

@@ -13,7 +13,7 @@ from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Host, Manifest, Port
 
 DATA = b"an engine, for all that anybody knows"
-ORIN = Gpu("Orin", 87, "12.6", "540.4.0", integrated=True)
+ORIN = Gpu("Orin", 87, "12.6", "540.4.0", integrated=True, multiprocessors=8)
 RTX4070 = Gpu("NVIDIA GeForce RTX 4070", 89, "13.0", "580.10", integrated=False)
 XEON = Host("x86_64", "Intel(R) Xeon(R)", ("avx2", "avx512f"), "1.23.2")
 
@@ -44,7 +44,9 @@ def manifest(**changes: object) -> Manifest:
 
 
 def on_jetson(**changes: object) -> Manifest:
-    host = Host("aarch64", "Orin", (), None, "Orin", 87, "12.6", "540.4.0", "L4T 36.4.3")
+    host = Host(
+        "aarch64", "Orin", (), None, "Orin", 87, "12.6", "540.4.0", "L4T 36.4.3", 8, "Jetson Orin Nano"
+    )
     return manifest(**{"backend": TENSORRT, "backend_version": "10.3.0", "host": host, **changes})
 
 

@@ -40,7 +40,16 @@ RUNTIME = {
     "IExecutionContext.set_tensor_address": ["self", "name", "memory"],
     "IExecutionContext.execute_async_v3": ["self", "stream_handle"],
 }
-CAPTURABLE = {"IExecutionContext.is_stream_capturable": ["self", "stream"]}  # TensorRT-RTX alone
+# TensorRT-RTX alone.
+CAPTURABLE = {"IExecutionContext.is_stream_capturable": ["self", "stream"]}
+COMPILED = {
+    "ICudaEngine.create_runtime_config": ["self"],
+    "ICudaEngine.create_execution_context": ["self", "runtime_config"],
+    "IRuntimeConfig.create_runtime_cache": ["self"],
+    "IRuntimeConfig.set_runtime_cache": ["self", "cache"],
+    "IRuntimeCache.serialize": ["self"],
+    "IRuntimeCache.deserialize": ["self", "blob"],
+}
 TIMING = {
     "IBuilderConfig.create_timing_cache": ["self", "serialized_timing_cache"],
     "IBuilderConfig.set_timing_cache": ["self", "cache", "ignore_mismatch"],
@@ -76,7 +85,7 @@ PROPERTIES = (
     [
         (
             "tensorrt_rtx",
-            CALLS | RUNTIME | CAPTURABLE | TARGETS,
+            CALLS | RUNTIME | CAPTURABLE | COMPILED | TARGETS,
             (*PROPERTIES, "IBuilderConfig.num_compute_capabilities"),
         ),
         ("tensorrt", CALLS | RUNTIME | TIMING, PROPERTIES),

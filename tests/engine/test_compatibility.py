@@ -18,6 +18,8 @@ RTX = (
     " --target 86 --target 89 -o e/x.engine"
 )
 ON = TRT.replace(" -o", " --plugin on -o")
+JETSON = on_jetson().host
+OLD = replace(JETSON, multiprocessors=None, module=None)  # of a manifest before format 4
 PLUGIN = Plugin("tosa_edge", "1", "a" * 64)
 
 
@@ -27,6 +29,8 @@ PLUGIN = Plugin("tosa_edge", "1", "a" * 64)
         (manifest(), machine()),
         (manifest(), machine(RTX4070)),
         (on_jetson(), machine(ORIN)),
+        (on_jetson(), machine(ORIN, host=replace(JETSON, cpu="another"))),
+        (on_jetson(host=OLD), machine(ORIN, host=JETSON)),
         (on_jetson(plugin=PLUGIN), machine(ORIN, plugin_sha256="a" * 64)),
         (for_rtx(), machine(RTX4070)),
         (for_rtx(targets=()), machine(RTX4070)),
@@ -90,6 +94,18 @@ CASES = {
     "another GPU of that kind": (
         (on_jetson(), machine(replace(ORIN, name="Orin Nano")), file()),
         "e/x.engine was built and timed on Orin, and the GPU here is Orin Nano",
+        TRT,
+    ),
+    "a smaller Orin": (
+        (on_jetson(), machine(ORIN, host=replace(JETSON, multiprocessors=4)), file()),
+        "e/x.engine was built and timed on Jetson Orin Nano with 8 multiprocessors,"
+        " and this is Jetson Orin Nano with 4 multiprocessors",
+        TRT,
+    ),
+    "another Orin of that size": (
+        (on_jetson(), machine(ORIN, host=replace(JETSON, module="Jetson Orin NX")), file()),
+        "e/x.engine was built and timed on Jetson Orin Nano with 8 multiprocessors,"
+        " and this is Jetson Orin NX with 8 multiprocessors",
         TRT,
     ),
     "not among the targets": (

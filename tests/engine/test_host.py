@@ -10,7 +10,7 @@ from tests import tiny
 from tosa_edge import machine
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.build import build
-from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack
+from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_engine
 
@@ -40,7 +40,7 @@ class Driver:
         return 0
 
     def cuDeviceGetAttribute(self, value, which, device):  # noqa: N802
-        value._obj.value = {75: 8, 76: 7, 18: 1}[which]
+        value._obj.value = {75: 8, 76: 7, 18: 1, 16: 4}[which]
         return 0
 
 
@@ -49,6 +49,7 @@ def test_the_driver_is_asked(monkeypatch):
     found = find_gpu()
     assert found is not None
     assert (found.name, found.sm, found.cuda, found.integrated) == ("Orin", 87, "12.6", True)
+    assert found.multiprocessors == 4
 
 
 @pytest.mark.parametrize("lacks", [{"devices": 0}, {"status": 100}])
@@ -73,6 +74,23 @@ def test_jetpack_by_its_release_file(tmp_path):
     assert jetpack(path) is None
     path.write_text("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n")
     assert jetpack(path) == "L4T 36.4.3"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0", "Jetson Orin Nano"),
+        ("NVIDIA Orin NX Developer Kit\0", "Jetson Orin NX"),
+        ("NVIDIA Jetson AGX Orin\0", "Jetson AGX Orin"),
+        ("NVIDIA Jetson AGX Thor Developer Kit\0", "Jetson AGX Thor"),
+        ("Raspberry Pi 4 Model B Rev 1.4\0", None),
+    ],
+)
+def test_the_module_by_the_device_tree(tmp_path, text, name):
+    path = tmp_path / "model"
+    assert module(path) is None
+    path.write_text(text)
+    assert module(path) == name
 
 
 def test_only_what_matters_is_looked_up():

@@ -22,9 +22,11 @@ def raw(**changes):
 
 
 def older(format, **changes):
-    """As formats before 3 were written: without the description of the graph."""
+    """As formats before 4 were written: without the GPU's size, and before 3 without the graph."""
     found = raw(format=format, **changes)
-    del found["graph"]
+    del found["host"]["multiprocessors"], found["host"]["module"]
+    if format < 3:
+        del found["graph"]
     return found
 
 
@@ -55,6 +57,7 @@ def encoded(value) -> bytes:
         ),
         manifest(format=1),
         manifest(format=2),
+        manifest(format=3, graph=tiny.info()),
         manifest(graph=tiny.selective_info()),
     ],
 )
@@ -75,7 +78,13 @@ def test_a_manifest_of_the_first_format_is_read_still():
 def test_a_manifest_of_the_second_format_says_nothing_of_its_graph():
     assert Manifest.from_json(encoded(older(2))).graph is None
     with pytest.raises(ValueError, match="the field 'graph' is not known"):
-        Manifest.from_json(encoded(raw(format=2)))
+        Manifest.from_json(encoded({**older(2), "graph": None}))
+
+
+def test_a_manifest_of_the_third_format_says_nothing_of_the_gpu_s_size():
+    assert Manifest.from_json(encoded(older(3))).host.module is None
+    with pytest.raises(ValueError, match="host the field 'multiprocessors' is not known"):
+        Manifest.from_json(encoded(raw(format=3)))
 
 
 def test_what_was_not_run_is_said():
@@ -101,6 +110,7 @@ def test_what_was_not_run_is_said():
         ({"inputs": {}}, "inputs is not a list"),
         ({"inputs": [{"name": "image", "dtype": "uint8"}]}, "inputs the field 'shape' is missing"),
         ({"host": None}, "host is not an object"),
+        ({"host": {**raw()["host"], "multiprocessors": 0}}, "host multiprocessors is not a whole number"),
         ({"targets": [8]}, "targets is not a whole number from 10"),
         ({"settings": {"a": [1]}}, "settings is not a line of text"),
         ({"validation": {"result": "fine", "note": "x", "checks": []}}, "validation result is not one of"),

@@ -51,7 +51,7 @@ static std::map<uintptr_t, Memory> memories;
 static std::map<Context*, std::map<int, Stream*>> defaults;
 static std::set<void*> handles;  // those that were not destroyed yet
 static Context primary{true};
-static int version = 13000, integrated = 0;
+static int version = 13000, integrated = 0, multiprocessors = 8;
 static thread_local std::vector<Context*> stack;
 static thread_local std::set<Stream*> capturing;
 
@@ -87,6 +87,10 @@ static bool lies(const void* begin, size_t size) {
     if (after == memories.begin()) return false;
     auto& [start, memory] = *std::prev(after);
     return address + size <= start + memory.size;
+}
+
+static bool on_host(const void* address) {
+    return std::prev(memories.upper_bound(reinterpret_cast<uintptr_t>(address)))->second.host;
 }
 
 // What no capturing thread may do; the capture is lost with it.
@@ -142,7 +146,7 @@ extern "C" {
 int fake_live(const char* kind) { return live[kind]; }
 int fake_calls(const char* name) { return calls[name]; }
 void fake_fail(const char* name, int code) { if (code) failing[name] = code; else failing.erase(name); }
-void fake_machine(int driver, int shared) { version = driver; integrated = shared; }
+void fake_machine(int driver, int shared, int size) { version = driver; integrated = shared; multiprocessors = size; }
 void* fake_context() { return new Context{false}; }
 int fake_depth() { return stack.size(); }
 
@@ -153,7 +157,7 @@ int cuDeviceGet(int* out, int) { ENTER("cuDeviceGet") *out = 0; return OK; }
 int cuDeviceGetName(char* out, int size, int) { snprintf(out, size, "Fake"); return OK; }
 int cuDeviceGetAttribute(int* out, int which, int) {
     ENTER("cuDeviceGetAttribute")
-    *out = which == 18 ? integrated : which == 19 ? 1 : which == 75 ? 8 : which == 76 ? 7 : 0;
+    *out = which == 18 ? integrated : which == 16 ? multiprocessors : which == 19 ? 1 : which == 75 ? 8 : which == 76 ? 7 : 0;
     return OK;
 }
 int cuDevicePrimaryCtxRetain(Context** out, int) {
@@ -314,6 +318,8 @@ int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned, unsigned bx
                         if (!lies(static_cast<const uint8_t*>(from) + row + column + channel, 1))
                             return int(ILLEGAL_ADDRESS);
         if (!fits && !lies(from, 4ul * g.height * g.width)) return int(ILLEGAL_ADDRESS);
+        calls["read of host memory"] += on_host(from);
+        calls["write to host memory"] += on_host(to);
         blockDim = {int(bx), int(by)};
         for (blockIdx.y = 0; blockIdx.y < int(gy); ++blockIdx.y)
             for (blockIdx.x = 0; blockIdx.x < int(gx); ++blockIdx.x)

@@ -68,8 +68,8 @@ class Fake:
             self._library.fake_fail(name.encode(), 0)
         self.machine()
 
-    def machine(self, driver: int = 13000, integrated: bool = False) -> None:
-        self._library.fake_machine(driver, integrated)
+    def machine(self, driver: int = 13000, integrated: bool = False, multiprocessors: int = 8) -> None:
+        self._library.fake_machine(driver, integrated, multiprocessors)
 
     def context(self) -> int:
         """An application's own, which is current to nobody yet."""

@@ -48,7 +48,7 @@ def engine(folder: Path, about: GraphInfo | None = None, **changes: Any) -> Path
         "source": str(folder / "tiny.onnx"),
         "precision": "fp16",
         "inputs": (Port("image", "uint8", (1, tiny.HEIGHT, tiny.WIDTH, 3)),),
-        "host": Host("x86_64", "Xeon", (), None, "Fake", 87, "13.0", "580"),
+        "host": Host("x86_64", "Xeon", (), None, "Fake", 87, "13.0", "580", None, 8),
         "graph": loaded.info,
     }
     manifest: Manifest = samples.manifest(**{**values, **changes})

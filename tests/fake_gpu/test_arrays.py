@@ -152,7 +152,7 @@ def test_a_pool_does_not_grow_with_sizes_that_come_and_go(fake, stream):
 def test_staging_is_closed_once_and_for_all(fake, stream):
     for integrated in (False, True):
         fake.machine(integrated=integrated)
-        staged = Staging(Context.here(), (2, 3), "int32")
+        staged = Staging(Context.here(), (2, 3), "int32", mapped=integrated)
         staged.close()
         staged.close()
         assert staged.host.size == 0

@@ -68,6 +68,17 @@ def test_it_is_compared_before_the_gpu_is_touched(tmp_path, monkeypatch):
         DepthModel.load(str(engine))
 
 
+def test_a_gpu_of_another_size_is_refused(tmp_path, fake):
+    engine = models.engine(tmp_path)
+    fake.machine(multiprocessors=4)
+    this_machine.cache_clear()
+    with pytest.raises(TosaEdgeError, match=r"Fake with 8 multi.*, and this is Fake with 4 multi") as error:
+        DepthModel.load(str(engine))
+    assert (
+        f"tosa-edge build {tmp_path / 'tiny.onnx'} --precision fp16 --backend tensorrt" in error.value.remedy
+    )
+
+
 def test_what_tensorrt_cannot_open_says_how_to_rebuild(tmp_path, fake):
     import hashlib
 

@@ -55,15 +55,17 @@ def test_frames_of_the_host(fake, trt, size, mode, integrated):
             assert all(taken >= 0 for taken in prediction.times_ms.values())
 
 
-@pytest.mark.parametrize(("integrated", "copies"), [(True, 0), (False, 2)])
-def test_where_memory_is_shared_nothing_is_copied(fake, trt, integrated, copies):
-    """Frame and depth lie where both sides reach them; elsewhere one goes up and the other comes down."""
+@pytest.mark.parametrize(("integrated", "copies"), [(True, 1), (False, 2)])
+def test_where_memory_is_shared_depth_is_not_copied(fake, trt, integrated, copies):
+    """It is written where the host reads it; a frame goes up everywhere, for a GPU caches its own memory."""
     fake.machine(integrated=integrated)
+    counted = ("cuMemcpyAsync", "read of host memory", "write to host memory")
     with on_gpu(trt, tiny.info()) as model:
         for _ in range(3):
-            before = fake.calls("cuMemcpyAsync")
+            before = [fake.calls(name) for name in counted]
             model(tiny.picture(60, 90))
-            assert fake.calls("cuMemcpyAsync") - before == copies
+            more = [fake.calls(name) - count for name, count in zip(counted, before, strict=True)]
+            assert more == [copies, 0, int(integrated)]
 
 
 @settings(max_examples=40, deadline=None)

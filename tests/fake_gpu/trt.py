@@ -66,6 +66,54 @@ class Engine:
         return None if behaviour.get("no memory") else ExecutionContext(self)
 
 
+class RuntimeCache:
+    """Of TensorRT-RTX: what was compiled, a line each; the first names the driver it is for."""
+
+    driver = b"580"
+    compilations = 0  # in all engines together
+
+    def __init__(self) -> None:
+        self.lines = [self.driver]
+
+    def deserialize(self, blob: bytes) -> bool:
+        taken = blob.splitlines()[0] == self.driver
+        self.lines = blob.splitlines() if taken else self.lines
+        return taken
+
+    def serialize(self) -> memoryview:
+        return memoryview(b"\n".join(self.lines))
+
+
+class RuntimeConfig:
+    def __init__(self) -> None:
+        self.cache: RuntimeCache | None = None
+
+    def create_runtime_cache(self) -> RuntimeCache:
+        return RuntimeCache()
+
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = cache
+        return True
+
+
+class RtxEngine(Engine):
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
+
+    def create_execution_context(self, runtime_config: RuntimeConfig | None = None) -> Any:
+        cache = runtime_config.cache if runtime_config else None
+        if cache is None or b"kernels" not in cache.lines:
+            RuntimeCache.compilations += 1
+        if cache is not None and b"kernels" not in cache.lines:
+            cache.lines.append(b"kernels")
+        return super().create_execution_context()
+
+
+class RtxRuntime(Runtime):
+    def deserialize_cuda_engine(self, data: bytes) -> Engine | None:
+        return RtxEngine(data)
+
+
 class ExecutionContext:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -108,6 +156,12 @@ def _kind(port: Any) -> str:
 
 
 behaviour: dict[str, bool] = {}
+
+
+def rtx_module(version: str = "1.7.1.116") -> ModuleType:
+    made = module(version)
+    made.Runtime = RtxRuntime  # type: ignore[attr-defined]
+    return made
 
 
 def module(version: str = "10.3.0") -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,19 +24,23 @@ class Lane:
     """The buffers stay where they are, for a captured graph has their addresses in it.
 
     Made, used and closed while the context is current.
+
+    Args:
+        create: makes an execution context of the engine, or None where there is no memory for it.
     """
 
     def __init__(
         self,
         context: Context,
-        engine: Any,
+        create: Callable[[], Any],
         ports: tuple[tuple[Port, ...], tuple[Port, ...]],
         label: str,
         graphs: bool,
     ) -> None:
         self.context, self.label = context, label
         self.inputs, self.outputs = ports
-        self.execution = engine.create_execution_context()
+        self._create: Any = create  # what it was made by is to outlive it
+        self.execution = create()
         if self.execution is None:
             raise MachineLacks(
                 f"TensorRT has no memory for running {label}",
@@ -121,7 +126,7 @@ class Lane:
             for extra in self.extras.values():
                 extra.close()
             self.extras.clear()
-            self.execution = self.replay = None
+            self.execution = self.replay = self._create = None
             for memory in self.memory.values():
                 memory.close()
             for host in self._hosts.values():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.engine import ONNXRUNTIME, rebuild
-from tosa_edge.engine.host import tensorrt_module
+from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX, rebuild
+from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine, load_graph, manifest_of, open_engine
 from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.machine import cache_folder
 from tosa_edge.model import find_graph
 
 if TYPE_CHECKING:
@@ -50,9 +52,22 @@ def _open_tensorrt(path: Path, manifest: Manifest) -> Opened:
         check_engine(path)  # which says what is missing, and what to do
         raise MachineLacks(f"{path} cannot be opened here", "See `tosa-edge doctor`.")
     backend = TensorRtBackend(
-        trt, lambda: check_engine(path), lambda checked: open_engine(path, *checked), path.stem
+        trt,
+        lambda: check_engine(path),
+        lambda checked: open_engine(path, *checked),
+        path.stem,
+        cache=(lambda: runtime_cache_file(manifest)) if manifest.backend == TENSORRT_RTX else None,
     )
     return Opened(backend, info, path.stem, manifest.backend)
+
+
+def runtime_cache_file(manifest: Manifest) -> Path:
+    """Its name holds all that TensorRT-RTX compiles for: itself, the GPU, its driver, and the engine."""
+    gpu = this_machine((manifest.backend,)).gpu
+    assert gpu is not None  # compared
+    words = (manifest.backend, manifest.backend_version, gpu.name, gpu.driver or gpu.cuda)
+    name = "-".join(re.sub(r"[^\w.]+", "-", word) for word in (*words, manifest.engine_sha256[:16]))
+    return cache_folder() / f"{name}.compiled"
 
 
 def info_of(path: Path, manifest: Manifest) -> GraphInfo:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tosa_edge.backends import Activated, Port
 from tosa_edge.backends.lane import Lane
+from tosa_edge.backends.runtime_cache import RuntimeCache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.runtime.cuda.arrays import is_on_gpu
 from tosa_edge.runtime.cuda.context import Context
@@ -40,6 +42,7 @@ class TensorRtBackend(Activated):
         open_engine: makes of them TensorRT's engine object.
         label: its name in messages.
         graphs: False queues every layer for every call, instead of replaying a captured CUDA graph.
+        cache: names the file for what TensorRT-RTX compiles on this machine; asked when the engine is opened.
     """
 
     def __init__(
@@ -49,12 +52,14 @@ class TensorRtBackend(Activated):
         open_engine: Callable[[Any], Any],
         label: str,
         graphs: bool = True,
+        cache: Callable[[], Path] | None = None,
     ) -> None:
         self.label = label
         self.graphs = graphs
-        self._trt, self._read, self._open_engine = trt, read, open_engine
+        self._trt, self._read, self._open_engine, self._cache_file = trt, read, open_engine, cache
         self._lock = threading.Lock()
         self._engine: Any = None
+        self._cache: RuntimeCache | None = None
         self._context: Context | None = None
         self._ports: tuple[tuple[Port, ...], tuple[Port, ...]] = ((), ())
         self._idle: list[Lane] = []
@@ -69,9 +74,12 @@ class TensorRtBackend(Activated):
                 engine = self._open_engine(data)
                 del data  # not kept beside what TensorRT makes of it
                 self._ports = _ports(self._trt, engine, self.label)
+                cache = RuntimeCache(engine, self._cache_file()) if self._cache_file else None
                 # One is needed in any case; what does not fit into memory is known before the first frame.
-                self._idle = [self._lane(context, engine)]
-            self._context, self._engine = context, engine
+                self._idle = [self._lane(context, engine, cache)]
+                if cache:
+                    cache.save()  # now, for whoever is killed before the end
+            self._context, self._engine, self._cache = context, engine, cache
 
     def deactivate(self) -> None:
         """Calls that are under way in other threads end as they would have, and give back what they used."""
@@ -79,11 +87,14 @@ class TensorRtBackend(Activated):
             idle, self._idle = self._idle, []
             context, self._context = self._context, None
             engine, self._engine = self._engine, None
+            cache, self._cache = self._cache, None
         for lane in idle:
             lane.close()
         if context is not None:
             with context.active():
-                del engine
+                if cache:
+                    cache.save()
+                del cache, engine
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -116,7 +127,7 @@ class TensorRtBackend(Activated):
             with self._lock:
                 lane = self._idle.pop() if self._idle else None
                 if lane is None:
-                    lane = self._lane(context, engine)
+                    lane = self._lane(context, engine, self._cache)
             try:
                 yield lane
             finally:
@@ -128,8 +139,9 @@ class TensorRtBackend(Activated):
                 if not kept:
                     lane.close()
 
-    def _lane(self, context: Context, engine: Any) -> Lane:
-        return Lane(context, engine, self._ports, self.label, self.graphs)
+    def _lane(self, context: Context, engine: Any, cache: RuntimeCache | None) -> Lane:
+        create = cache.execution_context if cache else engine.create_execution_context
+        return Lane(context, create, self._ports, self.label, self.graphs)
 
     def _active(self) -> tuple[Context, Any]:
         context, engine = self._context, self._engine

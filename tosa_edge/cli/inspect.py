@@ -127,8 +127,9 @@ def _layers(layers: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _host(host: dict[str, Any]) -> str:
-    gpu = f"{host['gpu']} (sm{host['sm']}, CUDA {host['cuda']})" if host["gpu"] else "no GPU"
-    named = [host["cpu"], host["arch"], gpu, host["jetpack"], ", ".join(host["cpu_features"])]
+    size = f", {host['multiprocessors']} multiprocessors" if host["multiprocessors"] else ""
+    gpu = f"{host['gpu']} (sm{host['sm']}{size}, CUDA {host['cuda']})" if host["gpu"] else "no GPU"
+    named = [host["cpu"], host["arch"], gpu, host["module"], host["jetpack"], ", ".join(host["cpu_features"])]
     return "; ".join(filter(None, named))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX, rebuild
 from tosa_edge.engine.host import Machine
-from tosa_edge.engine.manifest import Manifest
+from tosa_edge.engine.manifest import Host, Manifest
 
 TITLES = {ONNXRUNTIME: "ONNX Runtime", TENSORRT: "TensorRT", TENSORRT_RTX: "TensorRT-RTX"}
 INSTALL = {
@@ -120,6 +120,14 @@ def _other_gpu(m: Manifest, machine: Machine) -> Iterator[str]:
         yield f"was built for {m.host.gpu} (sm{m.host.sm}), and the GPU here is {gpu.name} (sm{gpu.sm})"
     if m.host.gpu != gpu.name:
         yield f"was built and timed on {m.host.gpu}, and the GPU here is {gpu.name}"
+    here = machine.host
+    pairs = ((m.host.multiprocessors, here.multiprocessors), (m.host.module, here.module))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        yield f"was built and timed on {_sized(m.host)}, and this is {_sized(here)}"
+
+
+def _sized(host: Host) -> str:
+    return f"{host.module or host.gpu} with {host.multiprocessors or 'unknown'} multiprocessors"
 
 
 def _built_on(m: Manifest) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_MAJOR, _MINOR, _INTEGRATED = 75, 76, 18  # CUdevice_attribute
+_MAJOR, _MINOR, _INTEGRATED, _MULTIPROCESSORS = 75, 76, 18, 16  # CUdevice_attribute
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Gpu:
     cuda: str
     driver: str | None
     integrated: bool
+    multiprocessors: int | None = None
 
 
 def find_gpu() -> Gpu | None:
@@ -45,6 +46,7 @@ def find_gpu() -> Gpu | None:
         f"{version.value // 1000}.{version.value % 1000 // 10}",
         _driver_version(),
         bool(attribute(_INTEGRATED)),
+        attribute(_MULTIPROCESSORS) or None,
     )
 
 
@@ -56,6 +58,15 @@ def jetpack(release: Path = Path("/etc/nv_tegra_release")) -> str | None:
         return None
     found = re.search(r"R(\d+).*?REVISION:\s*([\d.]+)", line)
     return f"L4T {found[1]}.{found[2]}" if found else "L4T"
+
+
+def module(model: Path = Path("/proc/device-tree/model")) -> str | None:
+    """`Jetson Orin Nano`, whatever board carries it: the GPU of every Orin is named `Orin`."""
+    try:
+        found = re.search(r"(AGX )?(Orin|Thor)( NX| Nano)?", model.read_text(errors="replace"))
+    except OSError:
+        return None
+    return f"Jetson {found[0]}" if found else None
 
 
 def _driver_version() -> str | None:

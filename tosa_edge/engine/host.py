@@ -10,7 +10,7 @@ from types import ModuleType
 
 from tosa_edge import machine
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack
+from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
 from tosa_edge.engine.manifest import Host
 
 MODULES = {TENSORRT: "tensorrt", TENSORRT_RTX: "tensorrt_rtx"}
@@ -44,6 +44,8 @@ def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
             cuda=gpu.cuda if gpu else None,
             driver=gpu.driver if gpu else None,
             jetpack=jetpack(),
+            multiprocessors=gpu.multiprocessors if gpu else None,
+            module=module() if gpu else None,
         ),
         versions,
         gpu,

@@ -42,7 +42,7 @@ from tosa_edge.files import open_file
 from tosa_edge.info import GraphInfo
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
-FORMAT = 3
+FORMAT = 4
 
 
 class NewerFormat(ValueError):
@@ -89,6 +89,9 @@ class Manifest:
 
     def to_json(self) -> str:
         raw = asdict(self)
+        if self.format < 4:
+            for name in _SIZE:
+                del raw["host"][name]
         if self.format < 3:
             del raw["graph"]
         if self.format == 1:
@@ -130,6 +133,8 @@ def _graph(value: Any) -> GraphInfo:
 
 
 _sm = whole(10, 999)
+# Since format 4.
+_SIZE: dict[str, Check] = {"multiprocessors": maybe(whole(1, 2**16)), "module": maybe(text)}
 _port = _made(Port, {"name": text, "dtype": text, "shape": some(whole(1, 2**31), most=8)})
 _HOST: dict[str, Check] = {
     "arch": text,
@@ -158,7 +163,7 @@ _MANIFEST: dict[str, Check] = {
     "keep": number(0, 1),
     "query_stride": whole(1, 2**31),
     "group": whole(0, 2**31),
-    "host": _made(Host, _HOST),
+    "host": _made(Host, {**_HOST, **_SIZE}),
     "targets": some(_sm),
     "settings": mapping(setting),
     "built": text,
@@ -174,6 +179,8 @@ _MANIFEST: dict[str, Check] = {
 
 def _fields_of(format: Any) -> dict[str, Check]:
     fields = dict(_MANIFEST)
+    if format in (1, 2, 3):
+        fields["host"] = _made(Host, _HOST)
     if format in (1, 2):
         del fields["graph"]
     if format == 1:

@@ -18,7 +18,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Host:
-    """The machine an engine was built on, as far as an engine cares; None where there is none of it."""
+    """The machine an engine was built on, as far as an engine cares; None where there is none of it.
+
+    Formats before 4 have neither `multiprocessors` nor `module`.
+    """
 
     arch: str
     cpu: str
@@ -29,6 +32,8 @@ class Host:
     cuda: str | None = None
     driver: str | None = None
     jetpack: str | None = None
+    multiprocessors: int | None = None
+    module: str | None = None
 
 
 @dataclass(frozen=True)

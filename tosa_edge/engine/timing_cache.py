@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +10,12 @@ from typing import Any
 
 from tosa_edge.engine.gpu import Gpu
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.machine import cache_folder
 from tosa_edge.pending import write_bytes
 
 
 def cache_file(version: str, gpu: Gpu) -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "tosa-edge" / f"tensorrt-{version}-sm{gpu.sm}.timing"
+    return cache_folder() / f"tensorrt-{version}-sm{gpu.sm}.timing"
 
 
 @contextlib.contextmanager

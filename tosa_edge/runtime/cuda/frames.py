@@ -98,20 +98,20 @@ class Frames:
 
     def _back_on_host(self, field: int, fit: Fit) -> Callable[[], Pair]:
         lane = self._lane
-        staged = self._staging("depth", fit.frame, "float32")
+        staged = self._staging("depth", fit.frame, "float32", mapped=lane.context.integrated)
         self._kernels.restore_depth(staged.pointer, field, fit, lane.stream)
         staged.download(lane.stream)
         kept = next((lane.download(port) for port in lane.outputs if port.name == "kept"), None)
         # Copies: the next frame is written where these were.
         return lambda: (staged.host.copy(), None if kept is None else kept[0].copy())
 
-    def _staging(self, name: str, shape: tuple[int, ...], dtype: str) -> Staging:
+    def _staging(self, name: str, shape: tuple[int, ...], dtype: str, mapped: bool = False) -> Staging:
         """One for each use; made anew when a camera changes its size."""
         staged = self._staged.get(name)
         if staged is None or staged.host.shape != shape:
             if staged is not None:
                 staged.close()
-            staged = self._staged[name] = Staging(self._lane.context, shape, dtype)
+            staged = self._staged[name] = Staging(self._lane.context, shape, dtype, mapped)
         return staged
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """Memory of the GPU, and host memory it can reach; given back by `close`, or with the last reference.
 
-A `Staging` stands for one array that both sides use. On a GPU of its own that is page-locked host memory and
-a twin on the device. Where both share one memory, as on a Jetson, it is one allocation that both can address,
-and nothing is copied. A Jetson's GPU does not cache such memory: it is for what is read or written once.
+A `Staging` stands for one array that both sides use: page-locked host memory and a twin on the device. Where
+both share one memory, as on a Jetson, it can be `mapped`: one allocation that both address, and nothing is
+copied. A Jetson's GPU does not cache such memory: that is for what kernels write once, and not for a frame,
+whose bytes they read several times and one by one.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class HostMemory:
 class Staging:
     """One array of both sides: `host` is a view that must not outlive this, `pointer` the GPU's address."""
 
-    def __init__(self, context: Context, shape: tuple[int, ...], dtype: str) -> None:
-        self._memory = HostMemory(context, shape, dtype, context.integrated)
-        self._twin = None if context.integrated else DeviceMemory(context, self._memory.nbytes)
+    def __init__(self, context: Context, shape: tuple[int, ...], dtype: str, mapped: bool = False) -> None:
+        self._memory = HostMemory(context, shape, dtype, mapped)
+        self._twin = None if mapped else DeviceMemory(context, self._memory.nbytes)
         self.pointer = self._twin.pointer if self._twin else self._memory.pointer
 
     @property
