@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.diagnosis.jetsons import ORIN, THOR, lay
+from tests.engine import samples
 from tosa_edge.diagnosis import OK, OPTIONAL, hardware, jetson, nvidia
 
 
@@ -20,6 +21,43 @@ def test_jetpack_by_its_package_or_by_what_l4t_stands_for(tmp_path):
     assert only(jetson.board(tmp_path)) == ("not a Jetson", OK, "")
 
 
+def test_the_module_where_the_device_tree_names_one(tmp_path):
+    model = {"proc/device-tree/model": "NVIDIA Jetson Orin NX Engineering Reference Developer Kit\0"}
+    named = {f.name: f.value for f in jetson.board(lay(tmp_path, ORIN | model))}
+    assert named == {"JetPack": "6.2+b77 (L4T 36.4.3)", "module": "Jetson Orin NX"}
+
+
+@pytest.mark.parametrize(
+    ("files", "version", "says", "remedy"),
+    [
+        (ORIN, "10.3.0", "JetPack 6.2 with TensorRT 10.3.0: takes", "never build with --no-validate"),
+        (ORIN, "10.7.0", "knows no ONNX Attention (this JetPack comes with 10.3)", ""),
+        (THOR, "10.13.3", "JetPack 7.0 with TensorRT 10.13.3: ", ""),
+        ({}, "10.16.0", "TensorRT 10.16.0: takes the plugin and ONNX Attention", ""),
+    ],
+)
+def test_jetpack_and_tensorrt_together(tmp_path, files, version, says, remedy):
+    value, verdict, told = only(nvidia.pair(lay(tmp_path, files), version, samples.ORIN))
+    assert says in value
+    assert ("comes with" in value) == ("comes with" in says)
+    assert remedy in told
+    assert verdict == (OPTIONAL if remedy else OK)
+
+
+def test_without_tensorrt_there_is_no_pair(tmp_path, monkeypatch):
+    monkeypatch.setattr(nvidia, "tensorrt_module", lambda backend: None)
+    assert nvidia.pair(lay(tmp_path, ORIN)) == []
+
+
+@pytest.mark.parametrize(
+    ("jetpack", "tensorrt"),
+    [("6.0", None), ("6.1", "10.3"), ("6.2.1+b38", "10.3"), ("7.0", "10.13"), ("7.2", "10.16")],
+)
+def test_jetpack_to_tensorrt(jetpack, tensorrt):
+    assert jetson.tensorrt_of(jetpack) == tensorrt
+    assert jetson.tensorrt_of("7.2.2") == jetson.tensorrt_of("7.3") == "11.4"
+
+
 @pytest.mark.parametrize(
     ("l4t", "jetpack"),
     [
@@ -28,6 +66,7 @@ def test_jetpack_by_its_package_or_by_what_l4t_stands_for(tmp_path):
         ("36.4.4", "6.2.1"),
         ("36.4.7", "6.2.1"),
         ("38.4.0", "7.1"),
+        ("39.2.0", "7.2"),
         ("35.6.1", None),
         ("", None),
     ],

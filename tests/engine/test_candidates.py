@@ -127,6 +127,18 @@ def test_auto_says_why_the_plugin_is_not_used(robot, model, monkeypatch):
         make(model, plugin="on", validate=False)
 
 
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_half_precision_that_nobody_compared_is_warned_of(robot, tmp_path, precision):
+    """Once, in one line; with the trouble that its TensorRT is known for."""
+    info = replace(tiny.selective_info(), precision=precision)
+    model = str(tiny.save(tmp_path / "m.onnx", info))
+    warned = [note for note in make(model, plugin="off", validate=False).notes if "not compared" in note]
+    assert len(warned) == (precision == "fp16")
+    assert all("TensorRT 10.3.0 are known" in note and "issue 4723" in note for note in warned)
+    robot.verdicts = [PASSED]
+    assert not any("not compared" in note for note in make(model, plugin="off").notes)
+
+
 @pytest.mark.parametrize(("asked", "loaded", "plugin"), [("on", ["library", 1], OURS), ("off", [0], None)])
 def test_on_and_off_build_once(robot, model, asked, loaded, plugin):
     built = make(model, plugin=asked, validate=False)

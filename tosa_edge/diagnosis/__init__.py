@@ -33,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "CUDA": nvidia.cuda,
     "cuda-python": nvidia.bindings,
     "TensorRT": nvidia.tensorrt,
+    "versions": nvidia.pair,
     "backend": nvidia.chosen,
     "GStreamer": video.gstreamer,
     "video": video.writers,

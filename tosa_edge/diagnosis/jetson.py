@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tosa_edge.diagnosis.finding import Finding, finding
 from tosa_edge.engine.gpu import jetpack as l4t_of
+from tosa_edge.engine.gpu import module as module_of
+from tosa_edge.engine.tensorrt_versions import numbers
 
 ROOT = Path("/")
 # L4T is what the board reports; JetPack is the name people know it by.
@@ -18,7 +20,10 @@ _JETPACKS: dict[tuple[int, ...], str] = {
     (36, 4, 4): "6.2.1",
     (38, 2): "7.0",
     (38, 4): "7.1",
+    (39, 2): "7.2",
 }
+# From this JetPack on, until the next.
+_TENSORRTS: dict[tuple[int, ...], str] = {(6, 1): "10.3", (7, 0): "10.13", (7, 2): "10.16", (7, 2, 2): "11.4"}
 _OLDEST = (36, 4)  # the first with TensorRT 10.3
 
 
@@ -27,12 +32,26 @@ def board(root: Path = ROOT) -> list[Finding]:
     if l4t is None:
         return [Finding("JetPack", "not a Jetson")]
     number = l4t.removeprefix("L4T").strip()
-    package = package_version(_text(root / "var/lib/dpkg/status"), "nvidia-jetpack")
-    known = package or jetpack_of(number)
+    known = jetpack(root)
     value = f"{known} ({l4t})" if known else l4t
     old = tuple(map(int, number.split(".")[:2])) < _OLDEST if number else False
     remedy = "TensorRT 10.3 comes with JetPack 6.1: flash 6.2 with SDK Manager, or build for ONNX Runtime."
-    return [finding("JetPack", value, remedy if old else "")]
+    found = [finding("JetPack", value, remedy if old else "")]
+    module = module_of(root / "proc/device-tree/model")
+    return [*found, Finding("module", module)] if module else found
+
+
+def jetpack(root: Path = ROOT) -> str | None:
+    """By its package, else by what L4T stands for; None away from a Jetson, and where neither tells."""
+    l4t = l4t_of(root / "etc/nv_tegra_release")
+    package = package_version(_text(root / "var/lib/dpkg/status"), "nvidia-jetpack")
+    return (package or jetpack_of(l4t.removeprefix("L4T").strip())) if l4t else None
+
+
+def tensorrt_of(jetpack: str) -> str | None:
+    """The TensorRT that comes with it: `10.3` for `6.2.1`."""
+    before = [known for known in _TENSORRTS if known <= numbers(jetpack)]
+    return _TENSORRTS[max(before)] if before else None
 
 
 def jetpack_of(l4t: str) -> str | None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from tosa_edge import machine
 from tosa_edge.diagnosis.finding import OK, OPTIONAL, Finding, finding
-from tosa_edge.diagnosis.jetson import package_version
+from tosa_edge.diagnosis.jetson import jetpack, package_version, tensorrt_of
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.auto import AUTO, Choice, choose
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu, find_gpu
 from tosa_edge.engine.host import tensorrt_module, this_machine
+from tosa_edge.engine.tensorrt_versions import expected, numbers, troubles
 
 ROOT = Path("/")
 _LETS_GO = (12, 9, 1)  # the first cuda-python whose calls let other threads run
@@ -115,6 +116,25 @@ def tensorrt(root: Path = ROOT, arch: str = platform.machine()) -> list[Finding]
             remedy = "For engines for RTX cards, GPU or not: `pip install 'tosa-edge[rtx]'`."
         found.append(finding(TITLES[backend], value, remedy))
     return found
+
+
+def pair(root: Path = ROOT, version: str | None = None, found: Gpu | None = None) -> list[Finding]:
+    """JetPack and TensorRT as they meet here, and what to expect of that; nothing without TensorRT."""
+    module = None if version else tensorrt_module(TENSORRT)
+    version = str(module.__version__) if module else version
+    if version is None:
+        return []
+    board, usual = jetpack(root), None
+    if board:
+        usual = tensorrt_of(board)
+        board = f"JetPack {board.partition('+')[0]} with "
+    value = f"{board or ''}TensorRT {version}: {expected(version)}"
+    if usual and numbers(usual) != numbers(version)[:2]:
+        value += f" (this JetPack comes with {usual})"
+    usable = found or (find_gpu() if root == ROOT else None)
+    known = troubles(version, usable.sm if usable else None)
+    remedy = f"Known are {' and '.join(known)}: never build with --no-validate." if known else ""
+    return [finding("versions", value, remedy)]
 
 
 def _without_tensorrt(root: Path, arch: str) -> tuple[str, str]:

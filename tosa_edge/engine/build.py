@@ -15,10 +15,11 @@ from tosa_edge.engine.candidates import Candidate, about_choice, candidates
 from tosa_edge.engine.describe import Plan, describe
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.load import check_engine
-from tosa_edge.engine.manifest import FAILED, PASSED, Manifest
+from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
 from tosa_edge.engine.store import claimed, save
+from tosa_edge.engine.tensorrt_versions import unchecked
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.model import DEFAULT_MODEL
@@ -105,7 +106,7 @@ def build(
         round(time.perf_counter() - began, 3),
         found is not None,
         manifest.validation.result,
-        (*choice.notes, *ways.notes, *_advice(manifest), *about_proof),
+        (*choice.notes, *ways.notes, *_advice(manifest), *_warning(engine, manifest, machine), *about_proof),
         tuple(asdict(check) for check in manifest.validation.checks),
         departed,
         proof.command if proof else None,
@@ -176,6 +177,15 @@ def _saved(engine: Path, plan: Plan, made: Candidate, max_drop: float | None) ->
     manifest = replace(manifest, plugin=made.plugin, plugin_choice=made.choice)
     save(engine, made.data, manifest)
     return manifest
+
+
+def _warning(engine: Path, manifest: Manifest, machine: Machine) -> tuple[str, ...]:
+    """Of an engine of TensorRT in half precision, int8 or not, that nobody compared."""
+    m = manifest
+    if m.backend != TENSORRT or m.precision == "fp32" or m.validation.result != NOT_RUN:
+        return ()
+    sm = machine.gpu.sm if machine.gpu else None
+    return (unchecked(m.backend_version, sm, m.precision, str(engine)),)
 
 
 def _advice(manifest: Manifest) -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""Which releases of TensorRT are known for what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tosa_edge.engine.tensorrt_versions import expected, numbers, troubles, unchecked
+
+
+@pytest.mark.parametrize(
+    ("version", "sm", "issues"),
+    [
+        ("10.3.0", 87, ["4723"]),
+        ("10.3.0.30-1+cuda12.5", None, ["4723"]),
+        ("10.4.0", 87, []),
+        ("10.3.0", 120, ["4723", "4837"]),
+        ("10.16.1.11", 120, ["4837"]),
+        ("10.16.1.11", 89, []),
+        ("10.16.2.10", 120, []),
+        ("11.1.0", 120, []),
+        ("unknown", 120, []),
+    ],
+)
+def test_what_was_seen_wrong_by_release_and_gpu(version, sm, issues):
+    found = troubles(version, sm)
+    assert len(found) == len(issues)
+    assert all(f"issue {issue}" in what for issue, what in zip(issues, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        ("8.6.1", "older than the least"),
+        ("10.3.0", "validate always"),
+        ("10.13.3", "knows no ONNX Attention"),
+        ("10.14.0", "ONNX Attention (opset 23"),
+        ("11.4.1", "no typing but the strong one"),
+        ("dev", "not known"),
+    ],
+)
+def test_what_to_expect(version, says):
+    assert says in expected(version)
+
+
+def test_a_version_is_what_numbers_it_begins_with():
+    assert numbers("10.16.2.10-1+cuda13.2") == (10, 16, 2, 10)
+    assert numbers("6.2+b77") == (6, 2)
+    assert numbers("") == ()
+
+
+def test_the_warning_is_one_line_and_names_what_is_known():
+    plain, known = (unchecked(version, 87, "fp16", "e/x.engine") for version in ("10.13.3", "10.3.0"))
+    assert "\n" not in plain + known
+    assert "issue" not in plain
+    assert "of TensorRT 10.3.0 are known wrong results of ViTs in half precision" in known
+    assert plain.endswith("tosa-edge validate e/x.engine")
