@@ -18,6 +18,7 @@ from tosa_edge.export.share_weights import share_weights
 from tosa_edge.export.trace import trace
 from tosa_edge.files import sha256_of
 from tosa_edge.info import GraphInfo
+from tosa_edge.limits import PIXELS
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
@@ -55,6 +56,8 @@ def export_graph(
     """One graph of a checkpoint; its weights inside, or (embed=False) in the checkpoint file itself."""
     check_options(pattern, batch=batch, form=form, precision=precision)
     net = load_depth_net(checkpoint, size, pattern)
+    height, width = net.config.height, net.config.width
+    PIXELS.check(batch * height * width, f"a graph of {batch} pictures of {width}x{height}")
     if precision == "fp16":
         net.half()
     digest = sha256_of(checkpoint)

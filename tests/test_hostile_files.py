@@ -18,7 +18,9 @@ from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import CONFIG_KEY, read_checkpoint, save_depth_net
 from tosa_edge.training.datasets import open_dataset
+from tosa_edge.training.loop import Pace, train
 from tosa_edge.training.recipe import read_recipe
+from tosa_edge.training.state import Masters
 
 STATE = {name: tensor.half() for name, tensor in tiny_net().state_dict().items()}
 
@@ -205,6 +207,24 @@ def test_a_recipe_that_no_training_can_follow(stage, top, told):
     pictures()
     recipe(stage, top)
     assert told in refused("train", "r.toml", "--data", "data", "-o", "out")
+
+
+def test_more_threads_than_any_machine_has():
+    checkpoint()
+    pictures()
+    recipe()
+    told = refused("train", "r.toml", "--data", "data", "-o", "out", "--threads", "100000")
+    assert "100000 threads cannot be had" in told
+
+
+def test_a_training_that_lost_itself_ends(folder):
+    """Not a number is what every step gives from then on; weights of before are kept."""
+    pictures()
+    broken = tiny_net()
+    torch.nn.init.constant_(broken.head.out.bias, float("nan"))
+    net, pace = Masters(broken, {n: 1e-3 for n, _ in broken.named_parameters()}, 0.0, 0.9), Pace(100)
+    with pytest.raises(TosaEdgeError, match="20 steps in a row"):
+        train(net, pace, folder / "out", lambda step: {"loss": sum(p.sum() for p in broken.parameters())})
 
 
 def test_labels_without_a_reading():

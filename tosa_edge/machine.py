@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from tosa_edge.errors import TosaEdgeError
+
 # What the kernels of ONNX Runtime choose by, on x86 and on ARM.
 _TELLING = (
     "avx2",
@@ -71,6 +73,14 @@ def cores() -> int:
         except OSError:
             return len(allowed)
     return len(siblings)
+
+
+def threads(wanted: int) -> int:
+    """So many, or for 0 one for each core. Runtimes start all they are asked for, if it takes a day."""
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if not 0 <= wanted <= most:
+        raise TosaEdgeError(f"{wanted} threads cannot be had", f"Give 0 for one per core, or 1 to {most}.")
+    return wanted or cores()
 
 
 def memory_mb() -> dict[str, int]:

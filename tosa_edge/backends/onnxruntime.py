@@ -32,12 +32,8 @@ class OnnxRuntimeBackend(Activated):
     def __init__(
         self, graph: LoadedGraph, threads: int = 0, profile: Path | None = None, optimise: bool = True
     ) -> None:
-        if threads < 0:
-            raise TosaEdgeError(
-                f"{threads} threads cannot be had", "Give 0 for one per core, or a positive number."
-            )
         self.label = graph.label
-        self.threads = threads or machine.cores()
+        self.threads = machine.threads(threads)
         self.profile = profile
         self.optimise = optimise
         self.profile_path: Path | None = None

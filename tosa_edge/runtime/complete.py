@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from tosa_edge.limits import BYTES
+
 
 def is_whole(path: Path) -> bool:
     """False when the file says it should be longer than it is, or a PNG's checksum is wrong."""
@@ -21,6 +23,8 @@ def is_whole(path: Path) -> bool:
         file.seek(0)
         for signature, at, check in _CHECKS:
             if head[at : at + len(signature)] == signature:
+                if check in (_jpeg, _png):  # which are read whole
+                    BYTES.check(size, f"{path} is too large")
                 return check(file, size)
     return True
 

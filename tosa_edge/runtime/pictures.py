@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes, require_regular
+from tosa_edge.limits import PIXELS
 from tosa_edge.runtime.complete import is_whole
 from tosa_edge.runtime.opencv import opencv, silence
+from tosa_edge.runtime.picture_size import size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +56,14 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     require_file(path)
     if not is_whole(path):
         raise TosaEdgeError(f"{path} is cut short or damaged", "Copy or download it again.")
-    data = np.frombuffer(read_bytes(path), np.uint8)
+    data = read_bytes(path)
+    if size := size_of(data):
+        PIXELS.check(size[0] * size[1], f"{path} is {size[0]}x{size[1]}")
     cv2 = opencv()
-    try:
-        with silence():
-            picture = cv2.imdecode(data, flags)
-    except cv2.error:  # absurd sizes in the header
-        picture = None
+    picture = None
+    # Where memory runs out all the same, OpenCV says so by an error of its own.
+    with silence(), contextlib.suppress(cv2.error):
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if size else None
     if picture is None:
         known = ", ".join(sorted(s[1:] for s in SUFFIXES))
         raise TosaEdgeError(f"{path} is not a picture that OpenCV can read", f"Give one of: {known}.")

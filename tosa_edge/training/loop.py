@@ -14,11 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import save_depth_net
 from tosa_edge.training.parallel import average, join, wait_for_all
 from tosa_edge.training.state import Masters
 
 STATE, LOG, WEIGHTS = "state.safetensors", "log.jsonl", "weights.safetensors"
+
+_LOST = 20  # an optimizer passes over a step whose gradient is no number; after so many it never comes back
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def train(
     state, log, first = out / STATE, out / LOG, join().rank == 0
     step = masters.restore(state) if state.exists() else 0
     wait_for_all()
+    lost = 0
     if first:
         _forget(log, step)
     with open(log if first else os.devnull, "a") as lines, flushed_denormals():
@@ -75,6 +79,12 @@ def train(
             told = torch.stack([term.detach().float() for term in terms.values()])
             average([told])
             losses = dict(zip(terms, told.tolist(), strict=True))
+            lost = 0 if all(map(math.isfinite, losses.values())) else lost + 1
+            if lost == _LOST:
+                raise TosaEdgeError(
+                    f"{_LOST} steps in a row, to step {step + 1}, gave a loss that is no number",
+                    "Lower the recipe's rates, or look at the labels; the last checkpoint is as it was.",
+                )
             norm = masters.step(schedule(step, pace), step)
             step += 1
             entry = {"step": step, **losses, "norm": norm, "seconds": time.perf_counter() - began}

@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from tosa_edge import machine
+
 T = TypeVar("T")
 
 
@@ -51,7 +53,8 @@ def device() -> torch.device:
 
 def share_cores(place: Place, threads: int = 0) -> None:
     """As many CPU threads as asked for, or a fair part of this machine's cores."""
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // place.count_here))
+    fair = max(1, (os.cpu_count() or 1) // place.count_here)
+    torch.set_num_threads(machine.threads(threads) if threads else fair)
 
 
 def average(tensors: list[Tensor]) -> None:

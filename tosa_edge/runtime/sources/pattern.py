@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.limits import PIXELS
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.address import rate, read_address, size, whole
 
@@ -38,6 +39,7 @@ class PatternSource:
             raise TosaEdgeError(f"{spec}: {place} is no size", f"{error}.") from None
         if width < _SMALLEST[0] or height < _SMALLEST[1]:
             raise TosaEdgeError(f"{spec} is too small", f"{_SMALLEST[0]}x{_SMALLEST[1]} is the smallest.")
+        PIXELS.check(width * height, spec)
         paced = options.get("fps", 30.0)
         self.live = paced > 0
         self.fps = paced or 30.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.limits import PIXELS
 from tosa_edge.runtime.complete import is_whole
 from tosa_edge.runtime.opencv import opencv, silence
 from tosa_edge.runtime.pictures import require_file
@@ -42,6 +43,12 @@ class VideoSource:
         if not whole:
             self.close()
             raise TosaEdgeError(f"{path} is cut short or damaged", "Copy, download or record it again.")
+        size = [int(self._capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        try:
+            PIXELS.check(size[0] * size[1], f"the pictures of {path} are {size[0]}x{size[1]}")
+        except TosaEdgeError:
+            self.close()
+            raise
         stated = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = stated if math.isfinite(stated) and 0 < stated <= 1000 else 30.0
         # Live recordings do not know their length; OpenCV then makes up a number, often a negative one.
