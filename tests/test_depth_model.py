@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tosa_edge
 from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
@@ -91,9 +94,17 @@ def test_float_frames_in_0_to_1_are_taken(models):
         (np.full((8, 8, 3), np.nan, np.float32), "NaN"),
         (np.full((8, 8, 3), np.inf, np.float32), "NaN or infinity"),
         (np.full((8, 8, 3), 200.0), "not within 0..1"),
-        (np.zeros((8, 8), np.uint8), "not a colour picture"),  # grey
-        (np.zeros((8, 8, 4), np.uint8), "not a colour picture"),  # with alpha
-        (np.zeros((0, 8, 3), np.uint8), "not a colour picture"),  # empty
+        (np.zeros((8, 8), np.uint8), "is grey"),
+        (np.zeros((8, 8, 1), np.uint8), "is grey"),
+        (np.zeros((8, 8, 4), np.uint8), "fourth channel, alpha"),
+        (np.zeros((3, 8, 8), np.uint8), "colours first"),
+        (np.zeros((8, 8, 5), np.uint8), "not a colour picture"),
+        (np.zeros((0, 8, 3), np.uint8), "is empty"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "holds no frames"),
+        (np.zeros((2, 8, 8), np.uint8), "not a colour picture"),
+        (None, "is None"),
+        ("room.jpg", "a path, 'room.jpg'"),
+        (Path("room.jpg"), "a path, 'room.jpg'"),
         (np.zeros((8, 8, 3), np.uint16), "uint16"),
     ],
 )
@@ -101,6 +112,34 @@ def test_frames_that_are_no_pictures_are_refused(models, frame, what):
     with pytest.raises(TosaEdgeError, match=what) as error:
         DepthModel.load(str(models["dense"]))(frame)
     assert error.value.remedy
+
+
+def test_a_batch_gives_a_batch(models):
+    model = DepthModel.load(str(models["selective"]))
+    frames = [tiny.picture(60, 90, seed) for seed in range(3)]
+    for batch in (np.stack(frames), frames):
+        depths = model(batch)
+        assert depths.shape == (3, 60, 90)
+        np.testing.assert_array_equal(depths, [model(frame) for frame in frames])
+    with pytest.raises(TosaEdgeError, match="`predict` takes one frame"):
+        model.predict(np.stack(frames))
+
+
+def test_a_closed_model_says_so(models):
+    with DepthModel.load(str(models["dense"])) as model:
+        model(tiny.picture())
+    model.close()
+    with pytest.raises(TosaEdgeError, match="dense is closed"):
+        model(tiny.picture())
+
+
+def test_errors_sources_and_sinks_come_from_one_place():
+    for name in tosa_edge.__all__:
+        assert getattr(tosa_edge, name) is not None
+    assert tosa_edge.TosaEdgeError is TosaEdgeError
+    assert callable(tosa_edge.open_source)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        tosa_edge.Nothing  # noqa: B018
 
 
 def test_an_unknown_fit_and_a_batch_are_refused(models):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class DepthModel:
         >>> model = DepthModel.load("tosa_depth_s")
         >>> depth = model(frame)                  # uint8 [H, W, 3] RGB -> float32 [H, W]
         >>> depth = model(cv2.imread(path), bgr=True)
+        >>> depths = model(frames)                # uint8 [B, H, W, 3] -> float32 [B, H, W]
         >>> on_gpu = DepthModel.load("engines/NAME.engine")(torch_or_cupy_or_pycuda_array)
 
     Any thread may call, and several at once. An engine of TensorRT lives in the CUDA context that was current
@@ -64,6 +66,7 @@ class DepthModel:
         self.label = label
         self.fit = fit
         self._backend = backend
+        self._closed = False
         backend.activate()
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
         self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
@@ -82,7 +85,14 @@ class DepthModel:
         return cls(opened.backend, opened.info, opened.label, fit)
 
     def __call__(self, frame: Any, bgr: bool = False) -> Any:
-        """uint8 [H, W, 3] -> float32 [H, W], on the side the frame is on."""
+        """uint8 [H, W, 3] -> float32 [H, W], on the side the frame is on.
+
+        Or a batch on the host, [B, H, W, 3] -> [B, H, W], one frame after the other.
+        """
+        if not is_on_gpu(frame) and is_batch(frame):
+            if not len(frame):
+                raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
+            return np.stack([self.predict(one, bgr).depth for one in frame])
         return self.predict(frame, bgr).depth
 
     def predict(self, frame: Any, bgr: bool = False, kept: Any = None) -> Prediction:
@@ -93,6 +103,10 @@ class DepthModel:
                 uint8 on the GPU: whatever has `__cuda_array_interface__` or DLPack, with any steps.
             kept: int32 [G, K], which a reuse graph needs and no other takes.
         """
+        if self._closed:
+            raise TosaEdgeError(
+                f"{self.label} is closed", "Load it again, or call it inside its `with` block."
+            )
         began = time.perf_counter()
         if is_on_gpu(frame) or self.fit_on_gpu:
             return self._predict_on_gpu(frame, bgr, kept)
@@ -118,7 +132,9 @@ class DepthModel:
         return self.predict(frame)
 
     def close(self) -> None:
-        self._backend.deactivate()
+        if not self._closed:
+            self._closed = True
+            self._backend.deactivate()
 
     def __enter__(self) -> DepthModel:
         return self
@@ -170,14 +186,25 @@ class DepthModel:
         return {"kept": kept if is_on_gpu(kept) else np.ascontiguousarray(kept, dtype=np.int32)[None]}
 
 
-def checked(frame: np.ndarray) -> np.ndarray:
+def is_batch(frame: Any) -> bool:
+    """Several frames: an array [B, H, W, 3], or a list of frames of one size."""
+    return np.ndim(frame) == 4 if isinstance(frame, (np.ndarray, list, tuple)) else False
+
+
+def checked(frame: Any) -> np.ndarray:
     """The frame as uint8 [H, W, 3], or an error that says what it should have been."""
+    if frame is None:
+        raise TosaEdgeError(
+            "the frame is None", "cv2.imread gives None for a file that it cannot read: check its path."
+        )
+    if isinstance(frame, (str, os.PathLike)):
+        raise TosaEdgeError(
+            f"the frame is a path, {os.fspath(frame)!r}, and not a picture",
+            "Read it first: cv2.imread(path) with bgr=True, or `for frame in open_source(path)`.",
+        )
     frame = np.asarray(frame)
     if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise TosaEdgeError(
-            f"a frame of shape {list(frame.shape)} is not a colour picture [height, width, 3]",
-            "Convert it first, for example with cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB).",
-        )
+        raise TosaEdgeError(*_shape_told(frame.shape))
     if frame.dtype == np.uint8:
         return frame
     if not np.issubdtype(frame.dtype, np.floating):
@@ -195,3 +222,19 @@ def checked(frame: np.ndarray) -> np.ndarray:
             "Divide it by its largest possible value, or give uint8.",
         )
     return np.round(frame * 255).astype(np.uint8)
+
+
+def _shape_told(shape: tuple[int, ...]) -> tuple[str, str]:
+    """What an array of this shape is instead of a colour picture, and what makes one of it."""
+    said = list(shape)
+    if 0 in shape:
+        return f"a frame of shape {said} is empty", "Check what it was cut out of."
+    if len(shape) == 4:
+        return f"{said} is a batch, and `predict` takes one frame", "Call the model itself with a batch."
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
+        return f"a frame of shape {said} is grey", "Convert it: cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)."
+    if len(shape) == 3 and shape[2] == 4:
+        return f"a frame of shape {said} has a fourth channel, alpha", "Leave it out: frame[..., :3]."
+    if len(shape) == 3 and shape[0] == 3:
+        return f"a frame of shape {said} has its colours first", "Put them last: frame.transpose(1, 2, 0)."
+    return f"a frame of shape {said} is not a colour picture [height, width, 3]", "Give RGB, uint8 [H, W, 3]."

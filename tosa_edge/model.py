@@ -50,7 +50,12 @@ def find_graph(spec: str) -> Path:
             f"the folder {folder} holds no graphs",
             "Make a model folder with `tosa-edge export CKPT -o FOLDER`.",
         )
-    wanted = variant or (DEFAULT_VARIANT if DEFAULT_VARIANT in graphs else graphs[0])
+    wanted = variant or next((v for v in (DEFAULT_VARIANT, "dense") if v in graphs), graphs[0])
+    if not variant and wanted == graphs[0] and len(graphs) > 1 and not (folder / WEIGHTS).exists():
+        raise TosaEdgeError(
+            f"the folder {folder} holds {len(graphs)} models, and nothing says which is meant",
+            f"Name one of them: {', '.join(str(folder / f'{g}.onnx') for g in graphs[:3])}.",
+        )
     if wanted not in graphs:
         raise TosaEdgeError(
             f"{name} has no variant {wanted!r}",

@@ -93,6 +93,11 @@ def write_bytes(final: Path, data: bytes) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> TosaEdgeError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), path)
+        return TosaEdgeError(
+            f"{path} cannot be written: {file} is a file, and a folder is to be there", "Choose another name."
+        )
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     remedy = (
         "Free some space, or write to another disk." if full else "Choose a folder that you may write to."

@@ -50,16 +50,14 @@ def test_run_a_video(tmp_path, model):
 
 def test_run_records_only_what_is_asked_for(tmp_path, model):
     picture = media.write_picture(tmp_path / "p.jpg")
-    result = answer(
-        "run", "--source", picture, "--engine", model, "--record", tmp_path / "r.avi", "--fit", "crop"
-    )
+    result = answer("run", picture, "--model", model, "--record", tmp_path / "r.avi", "--fit", "crop")
     assert result["outputs"] == [str(tmp_path / "r.avi")]
     assert media.left_behind(tmp_path) == ["m.onnx", "p.jpg", "r.avi"]
 
 
 def test_run_without_a_place_makes_a_folder(tmp_path, model, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = answer("run", "--source", media.write_picture(tmp_path / "p.png"), "--engine", model)
+    result = answer("run", media.write_video(tmp_path / "v.webm", frames=2), "--engine", model)
     assert result["outputs"][0] == str(Path("run") / "run.webm")
 
 
@@ -72,7 +70,7 @@ def test_demo_uses_the_bundled_model_and_clip(tmp_path, monkeypatch):
     result = answer("demo", "--out", tmp_path / "demo")
     assert result["frames"] == 6
     assert sorted(media.left_behind(tmp_path / "demo")) == ["contact_sheet.png", "demo.webm", "summary.json"]
-    assert "tosa-edge run --source" in call("demo", "--out", tmp_path / "demo").stderr
+    assert "tosa-edge run YOUR_VIDEO" in call("demo", "--out", tmp_path / "demo").stderr
 
 
 def test_evaluate(tmp_path, model):

@@ -149,3 +149,33 @@ def test_a_model_takes_pictures_of_other_sizes_as_the_model_made_for_them_does(t
     (depth, kept), (expected, chosen) = net(other), made_for_it(other)
     assert torch.equal(kept, chosen)
     assert torch.equal(depth, expected)
+
+
+MARKS = {
+    "Depth Anything V1 or V2 with its own depth head": [
+        "pretrained.blocks.0.attn.qkv.weight",
+        "pretrained.pos_embed",
+        "depth_head.scratch.refinenet1.out_conv.weight",
+    ],
+    "Depth Anything in transformers' layout": [
+        "backbone.encoder.layer.0.attention.attention.query.weight",
+        "neck.convs.0.weight",
+    ],
+    "Depth Anything 3": ["model.backbone.pretrained.camera_token", "model.head.scratch.layer1_rn.weight"],
+    "Depth Anything 3 (METRIC or MONO)": ["model.head.scratch.sky_output_conv2.0.weight"],
+    "DINOv3": ["storage_tokens", "rope_embed.periods", "blocks.0.attn.qkv.weight", "blocks.0.ls1.gamma"],
+    "DINOv2 with registers": ["register_tokens", "blocks.0.attn.qkv.weight", "blocks.0.ls1.gamma"],
+    "DINOv2 with a SwiGLU encoder": ["pos_embed", "blocks.0.mlp.w12.weight", "blocks.0.ls1.gamma"],
+    "a DeiT with a distillation token": ["dist_token", "blocks.0.attn.qkv.weight"],
+    "a plain vision transformer": ["pos_embed", "blocks.0.attn.qkv.weight"],
+    "no model of tosa-edge's: 1 tensors whose names are not known": ["x"],
+}
+
+
+@pytest.mark.parametrize("words", MARKS)
+def test_a_foreign_checkpoint_is_called_by_its_family(tmp_path, words):
+    save_file({name: torch.zeros(1) for name in MARKS[words]}, tmp_path / "x.safetensors")
+    with pytest.raises(TosaEdgeError) as told:
+        load_depth_net(tmp_path / "x.safetensors")
+    assert words in told.value.what
+    assert ("--start" in told.value.remedy) == (words in ("DINOv2 with registers", next(iter(MARKS))))

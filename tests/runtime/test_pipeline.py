@@ -45,7 +45,7 @@ def test_everything_comes_out(tmp_path, selective, clip):
     assert summary.frames == count_frames(tmp_path / "o" / "v.webm") == 12
     assert summary.outputs == [tmp_path / "o" / n for n in ("v.webm", "s.png", "depth")]
     result = summary.as_dict()
-    assert set(result["stages_ms"]) == {"capture", "prepare", "infer", "restore", "age", "sink"}
+    assert set(result["stages_ms"]) == {"capture", "prepare", "infer", "restore", "sink"}
     assert result["latency_ms"]["p50"] <= result["latency_ms"]["p90"] <= result["latency_ms"]["p99"]
     assert result["dropped"] == result["unwritten"] == 0
     maps = sorted((tmp_path / "o" / "depth").iterdir())

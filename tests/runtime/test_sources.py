@@ -11,7 +11,7 @@ import pytest
 from tests import media, tiny
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.sources import open_source
-from tosa_edge.runtime.sources.folder import natural
+from tosa_edge.runtime.sources.address import natural
 
 
 def test_a_video_gives_all_frames_in_order(tmp_path):

@@ -7,6 +7,7 @@ an attribute of an operator and no weight depends on it, so the paper's own sett
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
+from tosa_edge.model import WEIGHTS
 
 
 def graph_of(spec: str) -> LoadedGraph:
@@ -44,6 +46,17 @@ def feeds_for(info: GraphInfo) -> dict[str, np.ndarray]:
         return {"image": image}
     spread = np.linspace(0, info.tokens - 1, info.kept).round().astype(np.int32)
     return {"image": image, "kept": np.tile(spread, (info.batch, len(info.selections), 1))}
+
+
+def variants_of(spec: str) -> list[str]:
+    """A folder of engines means all of them, one of graphs over one weights file its usual variant."""
+    folder = Path(spec)
+    if not folder.is_dir() or (folder / WEIGHTS).exists():
+        return [spec]
+    found = sorted(str(path) for path in folder.iterdir() if path.suffix in (".onnx", ".engine"))
+    if not found:
+        raise TosaEdgeError(f"the folder {spec} holds no models", "Make some with `tosa-edge build`.")
+    return found
 
 
 def split(spec: str) -> tuple[str, str]:

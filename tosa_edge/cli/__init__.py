@@ -5,6 +5,9 @@ The verbs' modules import nothing heavy at their top: the help must come at once
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Annotated
+
 import typer
 
 from tosa_edge.cli import (
@@ -26,16 +29,43 @@ from tosa_edge.second_signal import end_at_second_signal
 
 VERBS = (demo, run, build, export, calibrate, distill, train, validate, evaluate, bench, inspect, doctor)
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples:\n\ntosa-edge demo\n\ntosa-edge run photo.jpg",
+)
+
+
+def _version(asked: bool) -> None:
+    from tosa_edge import __version__
+
+    if asked:
+        typer.echo(f"tosa-edge {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Make a vision transformer attend only to the tokens that matter, and run it in real time."""
 
 
+def _help(verb: ModuleType) -> tuple[str, str]:
+    """The docstring, its lines joined to paragraphs as typer does not; and the examples, one a line."""
+    paragraphs = (verb.main.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return text, "\n\n".join(("Examples:", *verb.EXAMPLES))
+
+
 for _verb in VERBS:
-    app.command(_verb.__name__.rpartition(".")[2])(friendly(_verb.main))
+    _text, _examples = _help(_verb)
+    _name = _verb.__name__.rpartition(".")[2]
+    app.command(_name, help=_text, epilog=_examples)(friendly(_verb.main))
 
 
 def main() -> None:

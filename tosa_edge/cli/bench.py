@@ -7,12 +7,16 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, emit
+from tosa_edge.cli.tables import print_table
+
+EXAMPLES = ("tosa-edge bench", "tosa-edge bench tosa_depth_s:dense tosa_depth_s:168x224 --rounds 50")
 
 ModelsArgument = Annotated[
     Optional[list[str]],
     typer.Argument(
-        metavar="MODEL", help="The first is the baseline. Default: the bundled dense, g1, g3 and g1@1."
+        metavar="MODEL",
+        help="The first is the baseline; a folder of engines is all of them. Default: dense, g1, g3, g1@1.",
     ),
 ]
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How often each model takes its turn.")]
@@ -43,12 +47,13 @@ def main(
     """
     if clip is not None:
         return _along(clip, models or [], threads, as_json, profile)
-    from tosa_edge.bench.graphs import graph_of
+    from tosa_edge.bench.graphs import graph_of, variants_of
     from tosa_edge.bench.variants import bench
     from tosa_edge.cli.progress import progress
     from tosa_edge.model import DEFAULT_MODEL
 
-    specs = models or [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
+    usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
+    specs = [one for spec in models or usual for one in variants_of(spec)]
     with progress("bench", rounds, "rounds") as step:
         result: dict[str, Any] = bench(specs, rounds, threads, step)
     if profile:
@@ -76,25 +81,22 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
     if profile:
         raise TosaEdgeError("--profile is of single models", "Leave it or --clip out.")
     pairs = find_pairs(clip)
+    model = models[0] if models else DEFAULT_MODEL
     with progress("bench", len(pairs)) as step:
-        result = stream(usual(models[0] if models else DEFAULT_MODEL), read_samples(pairs), threads, step)
-    _say_along({**result, "clip": str(clip)})
-    emit({**result, "clip": str(clip)}, as_json)
+        measured = stream(usual(model), read_samples(pairs), threads, step)
+    result = {**measured, "clip": str(clip), "model": model}
+    _say_along(result)
+    emit(result, as_json)
 
 
 def _say_along(result: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
     title = (
-        f"{_where(result)}\n{result['frames']} frames of {result['clip']}; ratio: times as fast as the first"
+        f"{_where(result)}\n{result['frames']} frames of {result['clip']} with {result['model']}; "
+        "ratio: times as fast as the first"
     )
-    table = Table(box=box.SIMPLE_HEAD, title=title)
-    for heading in ("tokens chosen", "refreshed", "mean ms", "ratio", "p10..p90", "δ<1.25", "loss"):
-        table.add_column(heading, justify="left" if heading == "tokens chosen" else "right", no_wrap=True)
-    for row in result["rows"]:
-        table.add_row(
-            row["name"],
+    rows = [
+        (
+            row["name"].replace(f"{result['model']}:", ""),
             f"{row['refreshed']:.0%}",
             f"{row['mean_ms']:.1f}",
             f"{row['ratio']:.2f}",
@@ -102,23 +104,19 @@ def _say_along(result: dict[str, Any]) -> None:
             f"{row['delta1']:.3f}",
             f"{row['loss']:.1%}",
         )
-    console.print(table)
+        for row in result["rows"]
+    ]
+    numbers = ("refreshed", "mean ms", "ratio", "p10..p90", "δ<1.25", "loss")
+    print_table(("tokens chosen",), numbers, rows, title)
 
 
 def _say(result: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
     where = _where(result)
     sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
     title = f"{where}\n{sizes}, {result['rounds']} rounds; ratio: times as fast as {result['baseline']}"
-    table = Table(box=box.SIMPLE_HEAD, title=title)
-    headings = ["model", "kept", "stride", "p50 ms", "ratio", "p10..p90", "MB"]
     powered = any("power_w" in row or "temp_c" in row for row in result["rows"])
-    for heading in (*headings, *(("W", "°C") if powered else ())):
-        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
-    for row in result["rows"]:
-        table.add_row(
+    rows = [
+        (
             row["name"],
             f"{row['kept']}/{row['tokens']}",
             str(row["query_stride"] if row["group"] else "-"),
@@ -128,14 +126,13 @@ def _say(result: dict[str, Any]) -> None:
             "-" if row["peak_mb"] is None else f"{row['peak_mb']:.1f}",
             *(str(row.get(name, "-")) for name in ("power_w", "temp_c") if powered),
         )
-    console.print(table)
+        for row in result["rows"]
+    ]
+    numbers = ("kept", "stride", "p50 ms", "ratio", "p10..p90", "MB", *(("W", "°C") if powered else ()))
+    print_table(("model",), numbers, rows, title)
     for name, operators in result.get("profile", {}).items():
-        part = Table(title=f"{name}: where the time goes")
-        for heading in ("operator", "nodes", "ms", "share"):
-            part.add_column(heading, justify="left" if heading == "operator" else "right")
-        for line in operators:
-            part.add_row(line["op"], str(line["nodes"]), f"{line['ms']:.2f}", f"{line['share']:.1%}")
-        console.print(part)
+        rows = [(o["op"], str(o["nodes"]), f"{o['ms']:.2f}", f"{o['share']:.1%}") for o in operators]
+        print_table(("operator",), ("nodes", "ms", "share"), rows, f"{name}: where the time goes")
 
 
 def _where(result: dict[str, Any]) -> str:

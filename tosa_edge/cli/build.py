@@ -10,6 +10,11 @@ import typer
 from tosa_edge.cli.common import JsonFlag, console, emit
 from tosa_edge.model import DEFAULT_MODEL
 
+EXAMPLES = (
+    "tosa-edge build tosa_depth_s:g3",
+    "tosa-edge build tosa_depth_s:g3 --precision int8 --calib photos",
+)
+
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A bundled name, a model folder or an .onnx file.")
 ]
@@ -61,7 +66,11 @@ def main(
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
     with bars(f"building {model}") as step:
-        watch = Watch(lambda: console.print("another build of this engine runs: waiting for it"), step)
+        watch = Watch(
+            lambda: console.print("another build of this engine runs: waiting for it"),
+            step,
+            lambda text: console.print(text, markup=False, soft_wrap=True),
+        )
         built = build(
             model,
             precision,

@@ -10,10 +10,16 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 from tosa_edge.cli.progress import bars
+from tosa_edge.cli.tables import print_table
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     from tosa_edge.calibration import Calibrated
+
+EXAMPLES = (
+    "tosa-edge calibrate tosa_depth_s:g3 --data photos -o g3.int8.onnx",
+    "tosa-edge calibrate tosa_depth_s --data drive.mp4 -o g1.int8.onnx --report",
+)
 
 
 def main(
@@ -116,13 +122,9 @@ def _say(done: Calibrated, out: Path, budget: float | None) -> None:
 
 
 def _say_costs(done: Calibrated) -> None:
-    from rich import box
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, title="what INT8 costs, group by group, against the group in float")
-    for heading in ("group", "layers", "share of weights", "depth error", "delta1 lost"):
-        shown.add_column(heading, justify="left" if heading == "group" else "right", no_wrap=True)
-    for cost in done.costs:
-        numbers = (f"{cost.share:.1%}", f"{cost.absrel:+.3%}", f"{cost.drop:+.4f}")
-        shown.add_row(cost.group, str(cost.layers), *numbers)
-    console.print(shown)
+    rows = [
+        (cost.group, str(cost.layers), f"{cost.share:.1%}", f"{cost.absrel:+.3%}", f"{cost.drop:+.4f}")
+        for cost in done.costs
+    ]
+    numbers = ("layers", "share of weights", "depth error", "delta1 lost")
+    print_table(("group",), numbers, rows, "what INT8 costs, group by group, against the group in float")

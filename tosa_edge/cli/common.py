@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -23,8 +29,19 @@ JsonFlag = Annotated[
 
 def emit(result: dict[str, Any], as_json: bool) -> None:
     """The machine-readable answer of a verb, when it was asked for."""
-    if as_json:
+    if not as_json:
+        return
+    try:
         sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(sys.stdout)  # whoever asked reads no further: nothing is wrong here
+    except OSError as error:
+        _silence(sys.stdout)
+        raise TosaEdgeError(
+            f"the answer cannot be written: {(error.strerror or str(error)).lower()}",
+            "Send stdout to a place that has room.",
+        ) from None
 
 
 def friendly(verb: Callable[..., None]) -> Callable[..., None]:
@@ -32,18 +49,60 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        as_json = bool(kwargs.get("as_json"))
         try:
-            verb(*args, **kwargs)
+            with _interrupts_as_such():
+                verb(*args, **kwargs)
+        except BrokenPipeError:
+            _silence(sys.stderr)
+            raise typer.Exit(1) from None
         except (TosaEdgeError, OSError) as error:
             told = error if isinstance(error, TosaEdgeError) else _from_system(error)
-            console.print(
-                f"[bold red]error:[/] {_plain(told.what)}\n[bold]do:[/] {_plain(told.remedy)}",
-                soft_wrap=True,
-            )
-            emit({"error": told.what, "remedy": told.remedy}, bool(kwargs.get("as_json")))
+            with contextlib.suppress(OSError):  # the place for errors may be what is full
+                console.print(
+                    f"[bold red]error:[/] {_plain(told.what)}\n[bold]do:[/] {_plain(told.remedy)}",
+                    soft_wrap=True,
+                )
+            with contextlib.suppress(TosaEdgeError):
+                emit({"error": told.what, "remedy": told.remedy}, as_json)
             raise typer.Exit(told.exit_code) from None
 
     return wrapper
+
+
+@contextlib.contextmanager
+def _interrupts_as_such() -> Iterator[None]:
+    """Ctrl-C ends a verb as Ctrl-C, also where a library catches it and raises an error of its own."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception:
+        if pressed:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _silence(stream: TextIO) -> None:
+    """Nothing more goes there, and Python's own flush at the end has nothing to complain of."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _plain(text: str) -> str:
@@ -55,9 +114,15 @@ def _from_system(error: OSError) -> TosaEdgeError:
     """What the operating system refused, where nobody said it better."""
     import errno
 
+    path = error.filename if isinstance(error.filename, str) else ""
+    if error.errno == errno.EACCES and os.path.exists(path) and not os.access(path, os.R_OK):
+        return TosaEdgeError(
+            f"{path} cannot be read: {(error.strerror or '').lower()}",
+            f"Ask for the right to read it: ls -l {shlex.quote(path)} shows who has it.",
+        )
     remedy = {
         errno.ENOSPC: "The disk is full: free some space, or write elsewhere with --out / -o.",
-        errno.EACCES: "Choose a place you may write to, or mend the rights of this one.",
+        errno.EACCES: "Check who may read and write there, with ls -l.",
         errno.EROFS: "That file system is read-only: choose another place.",
     }.get(error.errno or 0, "Check that the path exists and can be used.")
     return TosaEdgeError(f"{error.filename or 'a file'}: {error.strerror or error}", remedy)

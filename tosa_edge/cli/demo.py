@@ -9,6 +9,8 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 
+EXAMPLES = ("tosa-edge demo", "tosa-edge demo --out /tmp/demo")
+
 OutOption = Annotated[
     Path, typer.Option("--out", help="Folder for the video, the contact sheet and the summary.")
 ]
@@ -24,6 +26,6 @@ def main(out: OutOption = Path("demo"), as_json: JsonFlag = False) -> None:
     result = record([str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted)
     say(result)
     console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True, markup=False)
-    console.print("  tosa-edge run --source YOUR_VIDEO    your own video, picture or folder of pictures")
+    console.print("  tosa-edge run YOUR_VIDEO             your own video, picture or folder of pictures")
     console.print("  tosa-edge bench                      dense against selective, on this machine")
     emit(result, as_json)

@@ -12,6 +12,11 @@ from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
 from tosa_edge.model import find_checkpoint
 
+EXAMPLES = (
+    "tosa-edge distill tosa_depth_s --images photos -o mine",
+    "tosa-edge distill tosa_depth_s --images drive.mp4 -o mine --steps 200",
+)
+
 
 def main(
     checkpoint: Annotated[

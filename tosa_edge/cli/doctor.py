@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 
+EXAMPLES = ("tosa-edge doctor", "tosa-edge doctor --json")
+
 
 def main(as_json: JsonFlag = False) -> None:
     """What this machine has and lacks, and what to do about it."""

@@ -8,7 +8,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.tables import Row, print_table
 from tosa_edge.model import DEFAULT_MODEL
+
+EXAMPLES = (
+    "tosa-edge evaluate tosa_depth_s --data frames",
+    "tosa-edge evaluate tosa_depth_s:168x224 --data frames --limit 20",
+)
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A bundled name, a model folder or an .onnx file.")
@@ -49,22 +55,19 @@ def main(
 
 
 def _say(result: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
     near, far = result["range_m"]
-    table = Table(box=box.SIMPLE_HEAD, title=f"{result['model']} on {result['n']} frames of {result['data']}")
-    for heading in ("frames", "n", "depth by", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"):
-        left = heading in ("frames", "depth by")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     groups = result["groups"] if len(result["groups"]) > 1 else {}
+    rows: list[Row] = []
     for name, part in [*groups.items(), ("all", result)]:
         for by, scores in [(result["model"], part), *part["baselines"].items()]:
             numbers = [f"{scores[key]:.3f}" for key in ("absrel", "rmse", "delta1", "delta2", "delta3")]
             first = by == result["model"]
-            table.add_row(name if first else "", str(part["n"]) if first else "", by, *numbers)
-        table.add_section()
-    console.print(table)
+            rows.append((name if first else "", by, str(part["n"]) if first else "", *numbers))
+        rows.append(None)
+    numbers = ["n", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"]
+    title = f"{result['model']} on {result['n']} frames of {result['data']}"
+    print_table(("frames", "depth by"), numbers, rows, title)
     console.print(
-        f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}"
+        f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}",
+        soft_wrap=True,
     )

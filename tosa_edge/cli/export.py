@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,26 @@ from tosa_edge.cli.common import JsonFlag, console, emit
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint
 
+if TYPE_CHECKING:
+    from tosa_edge.info import GraphInfo
+
+# What shapes a graph that is traced; of these, what is about its selections.
+SELECTING = ("keep", "query_stride", "group", "selector", "spread")
+SHAPING = ("size", "smaller", "batch", "dense", *SELECTING, "form", "precision")
+
+EXAMPLES = (
+    "tosa-edge export tosa_depth_s:g3 -o g3.onnx",
+    "tosa-edge export tosa_depth_s -o fast.onnx --keep 0.4 --size 308x406",
+)
+
 
 def main(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CKPT", help="A .safetensors file, or a bundled model's name.")
+        str,
+        typer.Argument(
+            metavar="CKPT",
+            help="A .safetensors file, a model folder or a bundled name; NAME:VARIANT is that very graph.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -44,8 +60,20 @@ def main(
     ] = "portable",
     precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
     as_json: JsonFlag = False,
+    *,
+    context: typer.Context,
 ) -> None:
-    """A checkpoint to ONNX, dense or token-selective: one file, or a model folder."""
+    """A checkpoint to ONNX, dense or token-selective: one file, or a model folder.
+
+    A variant of a model (tosa_depth_s:g3) is written as it is, to one file with its weights inside.
+    """
+    given = [name for name in SHAPING if _is_given(context, name)]
+    if dense and (against := [name for name in given if name in SELECTING]):
+        raise TosaEdgeError(
+            f"--dense selects nothing, so {_flags(against)} says nothing", "Leave out one of the two."
+        )
+    if _is_variant(checkpoint):
+        return _export_variant(checkpoint, out, given, form, as_json)
     path = find_checkpoint(checkpoint)
     wanted = parse_size(size, "--size")
     others = tuple(s for part in smaller.split(",") if (s := parse_size(part.strip(), "--smaller")))
@@ -86,13 +114,58 @@ def main(
                 size=wanted,
                 batch=batch,
             )
+    info = next((i for i in infos if i.group == group and i.form == form), infos[0])
+    _say_and_emit(infos, info, out, as_json)
+
+
+def _say_and_emit(infos: list[GraphInfo], info: GraphInfo, out: Path, as_json: bool) -> None:
     for i in infos:
         what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {len(i.selections)} selections"
         console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
-    console.print(f"wrote [bold]{out}[/]   next: tosa-edge inspect {out}")
-    info = next((i for i in infos if i.group == group and i.form == form), infos[0])
+    console.print(f"wrote {out}   next: tosa-edge inspect {out}", markup=False, soft_wrap=True)
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
     emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
+
+
+def _is_variant(spec: str) -> bool:
+    """`NAME:VARIANT`, and no file that happens to have such a name."""
+    name, colon, _ = spec.rpartition(":")
+    return bool(colon and name) and not Path(spec).exists()
+
+
+def _export_variant(spec: str, out: Path, given: list[str], form: str, as_json: bool) -> None:
+    """The graph that `spec` names, its weights inside. Nothing is traced, so it takes no torch."""
+    from tosa_edge.engine.load import load_graph
+    from tosa_edge.pending import write_bytes
+
+    graph = load_graph(spec)
+    if others := [name for name in given if name != "form"]:
+        raise TosaEdgeError(
+            f"{spec} is a graph already, and {_flags(others)} would make another",
+            f"Leave it out, or export the checkpoint: tosa-edge export {spec.rpartition(':')[0]} -o OUT ...",
+        )
+    if out.suffix != ".onnx":
+        raise TosaEdgeError(f"{spec} is one graph, and {out} is no file for it", "Write -o NAME.onnx.")
+    proto, info = graph.proto, graph.info
+    if form == "plugin":
+        with needs_export_extra("the plugin form"):
+            from tosa_edge.export.metadata import info_of
+            from tosa_edge.export.plugin_form import to_plugin_form
+        proto = to_plugin_form(proto)
+        info = info_of(proto)
+    elif "form" in given and form != info.form:
+        raise TosaEdgeError(f"{spec} is the {info.form} form", "Leave --form out, or name another variant.")
+    write_bytes(out, proto.SerializeToString())
+    _say_and_emit([info], info, out, as_json)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _flags(names: list[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
 
+EXAMPLES = ("tosa-edge inspect tosa_depth_s:g3", "tosa-edge inspect engines/NAME.engine --json")
+
 FileArgument = Annotated[
     str,
     typer.Argument(metavar="FILE", help="A bundled name, a model folder, an .onnx file or an engine."),

@@ -14,6 +14,7 @@ from tosa_edge.cli.common import console
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import Outputs
     from tosa_edge.runtime.pipeline import Predictor
+    from tosa_edge.runtime.sources import Source
     from tosa_edge.runtime.summary import Summary
 
 
@@ -27,13 +28,22 @@ def record(
     reuse: str | None = None,
     known: Sequence[str] = (),
     most: int | None = None,
+    recursive: bool = False,
+    usual: Path | None = None,
 ) -> dict[str, Any]:
-    """Runs everything and returns what `--json` prints."""
+    """Runs everything and returns what `--json` prints.
+
+    Args:
+        usual: the folder for files where nobody said one, of sources that end.
+    """
+    from dataclasses import replace
+
     from tosa_edge import machine
     from tosa_edge.diagnosis.power import read_power
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
+    from tosa_edge.runtime.metric import MetricModel
     from tosa_edge.runtime.outputs import open_sinks
     from tosa_edge.runtime.sources import open_sources
     from tosa_edge.runtime.stopping import stopped_by_signals
@@ -43,11 +53,15 @@ def record(
     stop = Event()
     with ExitStack() as stack:
         model, load_ms = _load(stack, engine, fit, refresh, reuse, known)
-        sources = open_sources(specs)
+        sources = open_sources(specs, recursive)
         for source in sources:
             stack.callback(source.close)
             if hasattr(source, "events"):
                 source.events = _say
+            for note in getattr(source, "notes", ()):
+                _say(note)
+        if usual is not None and not wanted.said and all(map(_ends, sources)):
+            wanted = replace(wanted, out=usual)
         label = ", ".join(Path(source.label).name for source in sources)
         told = stack.enter_context(_telling(f"{model.label} on {label}", sources))
         sinks = open_sinks(wanted, sources, model.info, _say, stop.set)
@@ -67,6 +81,8 @@ def record(
         "fit": fit,
         "source": ", ".join(source.label for source in sources),
         "refreshed": getattr(model, "refreshed", 1.0),
+        "left_out": [note for source in sources for note in getattr(source, "notes", ())],
+        **(model.facts() if isinstance(model, MetricModel) else {}),
         "machine": machine.facts(),
         **(power.as_dict() if (power := read_power()) else {}),
     }
@@ -75,6 +91,11 @@ def record(
         result["outputs"] = [*result["outputs"], str(path)]
         write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
     return result
+
+
+def _ends(source: Source) -> bool:
+    """Files, which are worth writing files of; what never ends would fill a disk."""
+    return not source.live and not source.label.startswith("test://")
 
 
 def _load(
@@ -127,11 +148,23 @@ def say(result: dict[str, Any]) -> None:
     from tosa_edge.cli.stage_table import table
 
     lost = ", ".join(f"{result[n]} {n}" for n in ("dropped", "unwritten", "reconnects") if result[n])
+    frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
     _say(
-        f"{result['frames']} frames of {result['source']} with {result['model']} at {result['size']}: "
+        f"{frames} of {result['source']} with {result['model']} at {result['size']}: "
         f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")
     )
     console.print(table(result["stages"]))
     _say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
+    if "metric" in result:
+        _say(result["metric"]["note"])
     for path in result["outputs"]:
-        _say(f"  {path}")
+        _say(f"  {_listed(Path(path))}")
+
+
+def _listed(path: Path) -> str:
+    """A folder with what is in it, so that nobody has to look for the depth."""
+    if not path.is_dir():
+        return str(path)
+    files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+    named = ", ".join(files[:4]) + (f", ... {len(files)} files" if len(files) > 4 else "")
+    return f"{path}/: {named}"

@@ -13,16 +13,31 @@ from tosa_edge.model import DEFAULT_MODEL
 if TYPE_CHECKING:
     from tosa_edge.runtime.intrinsics import CameraAt
 
-SourceOption = Annotated[
-    list[str],
-    typer.Option(
-        "--source",
-        help="A file, a folder of pictures, a camera (0, v4l2://, csi://0), rtsp://, gst:PIPELINE or "
-        "test://. Several share one engine.",
+EXAMPLES = ("tosa-edge run photo.jpg", "tosa-edge run 0 --serve")
+
+SourcesArgument = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        metavar="SOURCE",
+        help="A file, a folder of pictures, a pattern ('*.mp4'), a camera (0, v4l2://, csi://0), rtsp://, "
+        "http(s)://, gst:PIPELINE or test://. Several share one engine.",
+        show_default=False,
     ),
 ]
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="A bundled model (NAME or NAME:VARIANT), a model folder, or a file.")
+SourceOption = Annotated[
+    Optional[list[str]], typer.Option("-s", "--source", help="The same; may be repeated.")
+]
+RecursiveFlag = Annotated[
+    bool, typer.Option("--recursive", help="Of a folder take its folders' pictures too.")
+]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        "--engine",
+        help="A bundled model (NAME or NAME:VARIANT), a model folder, an .onnx file or an engine.",
+    ),
 ]
 RefreshOption = Annotated[
     str, typer.Option("--refresh", help="Choose tokens anew every N frames, or when the scene changes: auto.")
@@ -36,22 +51,25 @@ RecordOption = Annotated[
 ]
 OutOption = Annotated[
     Optional[Path],
-    typer.Option("--out", help="Folder for run.webm, contact sheet and summary. For files: ./run."),
+    typer.Option("-o", "--out", help="Folder for what is written. Of files and folders: ./run."),
 ]
 FitOption = Annotated[
     str, typer.Option("--fit", help="How frames fit the model: letterbox, stretch or crop.")
 ]
 MapsFlag = Annotated[
-    bool, typer.Option("--depth-maps", help="Also write each frame's depth to OUT/depth as .npy.")
+    bool, typer.Option("--depth-maps", "--npy", help="Also write each frame's depth to OUT/depth as .npy.")
 ]
-PicturesFlag = Annotated[bool, typer.Option("--png", help="Also write depth and panel to OUT/png.")]
+PicturesFlag = Annotated[
+    bool,
+    typer.Option("--png", help="Also write OUT/png: depth in 16 bits and in colours. Of pictures always."),
+]
 CloudsFlag = Annotated[bool, typer.Option("--ply", help="Also write point clouds to OUT/clouds.")]
 NoFilesFlag = Annotated[bool, typer.Option("--no-files", help="Write nothing.")]
 FovOption = Annotated[
     Optional[float], typer.Option("--fov", help="The camera's field of view in degrees, across.")
 ]
 CameraOption = Annotated[
-    Optional[Path], typer.Option("--intrinsics", help="The camera as JSON: fx, fy, cx, cy.")
+    Optional[Path], typer.Option("--intrinsics", help="The camera as JSON: width, height, fx, fy, cx, cy.")
 ]
 MetresOption = Annotated[
     Optional[list[str]],
@@ -71,8 +89,10 @@ FramesOption = Annotated[Optional[int], typer.Option("--frames", min=1, help="St
 
 
 def main(
-    source: SourceOption,
-    engine: EngineOption = DEFAULT_MODEL,
+    sources: SourcesArgument = None,
+    source: SourceOption = None,
+    model: ModelOption = DEFAULT_MODEL,
+    recursive: RecursiveFlag = False,
     refresh: RefreshOption = "1",
     reuse: ReuseOption = None,
     record: RecordOption = None,
@@ -94,20 +114,27 @@ def main(
     frames: FramesOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Real-time depth from cameras, streams and files. Ctrl-C ends it and keeps what was written."""
+    """Real-time depth from cameras, streams and files. Ctrl-C ends it and keeps what was written.
+
+    A picture gives pictures under its own name, in colours and in 16 bits; a video gives a video. What never
+    ends is only shown, unless --out or --record asks for files.
+    """
     from tosa_edge.cli import recording
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.runtime.outputs import Outputs
 
+    specs = [*(sources or ()), *(source or ())]
+    if not specs:
+        raise TosaEdgeError(
+            "there is no source to run on", "Name one: tosa-edge run photo.jpg, or 0, a camera."
+        )
     into = depth_maps or png or ply
     if no_files and (record or out or into):
         raise TosaEdgeError("--no-files writes nothing", "Leave it out, or the options that ask for files.")
-    watched = serve or rerun or window or no_files
-    if out is None and (into or (record is None and not watched and all(map(ends, source)))):
-        out = Path("run")
+    usual = Path("run")
     wanted = Outputs(
-        out=out,
-        video=record or (out / "run.webm" if out else None),
+        out=out or (usual if into else None),
+        video=record,
         depth_maps=depth_maps,
         pictures=png,
         clouds=ply,
@@ -120,15 +147,19 @@ def main(
         window=window,
     )
     result = recording.record(
-        source, engine, fit, wanted, refresh=refresh, reuse=reuse, known=metres or (), most=frames
+        specs,
+        model,
+        fit,
+        wanted,
+        refresh=refresh,
+        reuse=reuse,
+        known=metres or (),
+        most=frames,
+        recursive=recursive,
+        usual=None if no_files else usual,
     )
     recording.say(result)
     emit(result, as_json)
-
-
-def ends(source: str) -> bool:
-    """A file or a folder, which is worth writing files of; what never ends would fill a disk."""
-    return Path(source).exists() and not source.startswith("/dev/")
 
 
 def _camera(fov: float | None, path: Path | None) -> CameraAt:

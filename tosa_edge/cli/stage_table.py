@@ -61,12 +61,10 @@ def ticking(label: str) -> Iterator[Ticker]:
 
 
 def line(result: Result, summary: Summary, power: Power | None = None) -> str:
-    parts = [
-        f"{summary.frames} frames",
-        f"{result.fps:.1f}/s",
-        f"age {summary.times.lately('age'):.0f} ms",
-        f"{summary.dropped} dropped",
-    ]
+    parts = [f"{summary.frames} frames", f"{result.fps:.1f}/s"]
+    if "age" in summary.times.stages:
+        parts.append(f"age {summary.times.lately('age'):.0f} ms")
+    parts.append(f"{summary.dropped} dropped")
     if summary.reconnects:
         parts.append(f"{summary.reconnects} reconnects")
     if power is not None:  # of a Jetson; other machines offer none
@@ -78,7 +76,7 @@ def line(result: Result, summary: Summary, power: Power | None = None) -> str:
 def table(
     stages: Mapping[str, Mapping[str, float]], title: str | None = None, lately: Lately = None
 ) -> Table:
-    """Each stage's percentiles; `age` is from a frame's arrival to its depth."""
+    """Each stage's percentiles; `age`, of live sources, is from a frame's arrival to its depth."""
     from rich import box
     from rich.table import Table
 

@@ -12,6 +12,11 @@ from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
 from tosa_edge.model import find_checkpoint
 
+EXAMPLES = (
+    "tosa-edge train tosa_depth_s --data shards -o training",
+    "tosa-edge train recipe.toml --data shards -o training --start tosa_depth_s",
+)
+
 
 def main(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or a bundled recipe's name.")],

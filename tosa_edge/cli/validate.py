@@ -8,6 +8,9 @@ from typing import Annotated, Any, Optional
 import typer
 
 from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.tables import print_table
+
+EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
 
 EngineArgument = Annotated[
     str,
@@ -69,19 +72,17 @@ def say_failure(result: dict[str, Any]) -> None:
 
 
 def _say(result: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
     source = result["data"] or "the bundled clip"
-    title = f"{result['engine']}\n{result['precision']} on {result['backend']} against {result['reference']}"
-    table = Table(box=box.SIMPLE_HEAD, title=f"{title}, {result['pictures']} pictures of {source}")
-    for heading in ("check", "value", "limit", ""):
-        table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
+    title = (
+        f"{result['engine']}\n{result['precision']} on {result['backend']} against {result['reference']}, "
+        f"{result['pictures']} pictures of {source}"
+    )
+    rows = []
     for check in result["checks"]:
         value = "not finite" if check["value"] is None else f"{check['value']:.4g}"
         verdict = "" if check["limit"] is None and check["passed"] else "ok" if check["passed"] else "FAILED"
-        table.add_row(check["name"], value, limit_of(check).removeprefix(", "), verdict)
-    console.print(table)
+        rows.append((check["name"], value, limit_of(check).removeprefix(", "), verdict))
+    print_table(("check",), ("value", "limit", ""), rows, title)
     for note in result["notes"]:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     say_failure(result)

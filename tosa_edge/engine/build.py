@@ -12,6 +12,7 @@ from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
 from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Ways, choose, choose_plugin
 from tosa_edge.engine.built import Built, Watch
 from tosa_edge.engine.candidates import Candidate, about_choice, candidates
+from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.describe import Plan, describe
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.load import check_engine
@@ -78,6 +79,8 @@ def build(
     if engine.exists() and engine.samefile(source):
         raise TosaEdgeError(f"{engine} is the MODEL itself", "Give the engine another name with -o.")
 
+    watch.on_plan(_plan(graph, precision, choice.backend, engine))
+
     def judged(manifest: Manifest) -> tuple[Manifest, Proof | None, tuple[str, ...]]:
         if not validate or manifest.validation.result == PASSED:
             return manifest, None, ()
@@ -111,6 +114,17 @@ def build(
         departed,
         proof.command if proof else None,
     )
+
+
+def _plan(graph: LoadedGraph, precision: str, backend: str, engine: Path) -> str:
+    """What is going to be made, where, and how large it gets: a weight takes 4, 2 or 1 byte."""
+    from math import prod
+
+    numbers = sum(prod(tensor.dims) for tensor in graph.proto.graph.initializer)
+    size = numbers * {"fp32": 4, "fp16": 2, "int8": 1}[precision] / 1e6
+    if precision == "fp16" and backend == ONNXRUNTIME:
+        size *= 2  # it computes in float32, and stores the weights so
+    return f"building {graph.label} in {precision} for {TITLES[backend]}: {engine}, about {size:.0f} MB"
 
 
 def _place(out: Path | None, name: EngineName, backend: str) -> Path:
@@ -194,7 +208,10 @@ def _advice(manifest: Manifest) -> tuple[str, ...]:
     if manifest.backend != ONNXRUNTIME:
         return ()
     if manifest.precision == "fp16":
-        return ("float16 is no faster than float32 on a CPU: fp32 or int8 serve better here",)
+        return (
+            "on a CPU ONNX Runtime computes float16 in float32 and keeps the weights so: this engine is as "
+            "large as that of fp32, and no faster; fp32 or int8 serve better here",
+        )
     if manifest.precision == "int8" and not manifest.settings.get("integer_layers"):
         return ("this ONNX Runtime computes no layer of it in int8: it is no faster than float32",)
     return ()

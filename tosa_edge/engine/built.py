@@ -41,7 +41,9 @@ class Built:
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom to tell: that another build of the same engine runs, and how far a step of this one is."""
+    """Whom to tell: that another build of the same engine runs, how far a step of this one is, and what
+    is about to be made."""
 
     on_wait: Callable[[], None] = lambda: None
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None
+    on_plan: Callable[[str], None] = lambda text: None

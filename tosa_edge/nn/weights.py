@@ -10,8 +10,10 @@ from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
+from tosa_edge.model import bundled_models
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.families import family_of
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.pending import write_bytes
@@ -61,10 +63,7 @@ def load_depth_net(
     """One of our checkpoints as a float32 model, at its own size or at another."""
     tensors, config = read_checkpoint(path)
     if config is None:
-        raise TosaEdgeError(
-            f"{path} holds an encoder without a depth head",
-            "Train a head on it first: tosa-edge train --help.",
-        )
+        raise _foreign(path, tensors)
     if fault := _fault(config, tensors):
         raise TosaEdgeError(
             f"{path} is not the model that its configuration describes: {fault}",
@@ -76,6 +75,16 @@ def load_depth_net(
     )
     net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return net.eval()
+
+
+def _foreign(path: str | Path, tensors: dict[str, Tensor]) -> TosaEdgeError:
+    family = family_of(tensors)
+    if family is None:
+        return TosaEdgeError(
+            f"{path} is no model of tosa-edge's: {len(tensors)} tensors whose names are not known",
+            f"Give one of ours: {', '.join(bundled_models())}, or what `tosa-edge train` or `distill` wrote.",
+        )
+    return TosaEdgeError(f"{path} is {family.name}; it is no model of tosa-edge's", family.remedy(path))
 
 
 def load_encoder(net: DepthNet, tensors: dict[str, Tensor]) -> None:

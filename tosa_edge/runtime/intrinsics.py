@@ -70,7 +70,9 @@ def read_intrinsics(path: Path) -> Intrinsics:
         raise TosaEdgeError(f"{path} is no JSON object: {error}", f"Write {_FORMS}.") from error
     try:
         camera = _parsed(raw)
-    except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
+    except KeyError as error:
+        raise TosaEdgeError(f"{path} is no camera: it lacks {error.args[0]}", f"Write {_FORMS}.") from error
+    except (TypeError, IndexError, ValueError, OverflowError) as error:
         raise TosaEdgeError(f"{path} is no camera: {error}", f"Write {_FORMS}.") from error
     numbers = (camera.fx, camera.fy, camera.cx, camera.cy)
     if not all(map(math.isfinite, numbers)) or min(camera.fx, camera.fy, camera.width, camera.height) <= 0:

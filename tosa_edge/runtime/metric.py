@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from tosa_edge.runtime.pipeline import Predictor
 from tosa_edge.runtime.relative import FARTHEST as DRAWN_FARTHEST
 
 FARTHEST = 100.0
+SHAPES = (2.0, 20.0)  # how many times as far as near far may be: a wall behind a table, a hall
 _AROUND = 2  # pixels to each side: the median of a small patch, not one pixel's noise
 
 
@@ -73,11 +75,51 @@ def fit_scale(relative: np.ndarray, known: Sequence[Known]) -> MetricScale:
     return MetricScale(float(a), float(b))
 
 
-def _sized(relative: np.ndarray, found: float, wanted: float) -> tuple[float, float]:
-    """The drawn shape, in which inverse depth runs from 1 down to 1 / DRAWN_FARTHEST, made so large."""
+@dataclass(frozen=True)
+class Sureness:
+    """How far the metres of the first frame can be trusted.
+
+    far_m: the distance of what is far in it (the 98th percentile).
+    far_least_m, far_most_m: where one distance was known, that of a room in which far is `SHAPES[0]`, or
+        `SHAPES[-1]`, times as far as near: the same known distance, and nothing says which of them is right.
+    off: where more than two are known, the largest share by which the scale misses one of them.
+    """
+
+    far_m: float
+    far_least_m: float
+    far_most_m: float
+    off: float
+
+    def sentence(self, known: int) -> str:
+        if known == 1:
+            return (
+                f"metres from one known distance are a guess: far is {self.far_m:.1f} m here, and may be "
+                f"{self.far_least_m:.1f} to {self.far_most_m:.1f}; a second --metres makes it a measurement"
+            )
+        if known == 2:
+            return "metres fit both known distances; a third would show how well the model agrees with them"
+        return f"metres miss the {known} known distances by at most {self.off:.0%}"
+
+
+def sureness(relative: np.ndarray, known: Sequence[Known], scale: MetricScale) -> Sureness:
+    far = np.percentile(relative, LOW)
+    ends = [float(scale.metres(far))]
+    if len(known) == 1:
+        found, wanted = _near(relative, known[0]), 1 / known[0].metres
+        ends += [float(MetricScale(*_sized(relative, found, wanted, shape)).metres(far)) for shape in SHAPES]
+    misses = [
+        abs(float(scale.metres(np.asarray(_near(relative, place)))) / place.metres - 1) for place in known
+    ]
+    return Sureness(ends[0], min(ends), max(ends), max(misses))
+
+
+def _sized(
+    relative: np.ndarray, found: float, wanted: float, farthest: float = DRAWN_FARTHEST
+) -> tuple[float, float]:
+    """The drawn shape, in which inverse depth runs from 1 down to 1 / farthest, made so large."""
     far, near = (float(p) for p in np.percentile(relative, (LOW, HIGH)))
-    a = (1 - 1 / DRAWN_FARTHEST) / max(near - far, 1e-6)
-    b = 1 / DRAWN_FARTHEST - a * far
+    a = (1 - 1 / farthest) / max(near - far, 1e-6)
+    b = 1 / farthest - a * far
     drawn = a * min(max(found, far), near) + b
     return a * wanted / drawn, b * wanted / drawn
 
@@ -102,15 +144,32 @@ class MetricModel:
         self.info, self.label = replace(model.info, output="metric_depth"), model.label
         self._model, self._known = model, tuple(known)
         self._scales: dict[int, MetricScale] = {}
+        self._sureness: dict[int, Sureness] = {}
 
     @property
     def refreshed(self) -> float:
         return getattr(self._model, "refreshed", 1.0)
+
+    def facts(self) -> dict[str, Any]:
+        """What the metres rest on, for `summary.json`; nothing before the first frame."""
+        if 0 not in self._scales:
+            return {}
+        scale, sure = self._scales[0], self._sureness[0]
+        return {
+            "metric": {
+                **asdict(scale),
+                "formula": "metres = 1 / (a * relative + b)",
+                "known": [asdict(place) for place in self._known],
+                **{name: round(value, 4) for name, value in asdict(sure).items()},
+                "note": sure.sentence(len(self._known)),
+            }
+        }
 
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
         prediction = self._model.predict_next(frame, stream)
         if stream < 0:  # a warm-up shows nothing to measure
             return prediction
         if stream not in self._scales:
-            self._scales[stream] = fit_scale(prediction.depth, self._known)
+            scale = self._scales[stream] = fit_scale(prediction.depth, self._known)
+            self._sureness[stream] = sureness(prediction.depth, self._known, scale)
         return replace(prediction, depth=self._scales[stream].metres(prediction.depth))

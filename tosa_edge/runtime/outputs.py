@@ -10,13 +10,14 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Sink
-from tosa_edge.runtime.sources import Source
+from tosa_edge.runtime.sources import Source, is_still
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files: `out` gets the contact sheet, `video` the video, and OUT/depth, OUT/png and OUT/clouds what is
-    asked for. Viewers: a page at `port` of `host`, Rerun, a window."""
+    """Files: `out` gets the contact sheet and, of what moves, run.webm unless `video` names another;
+    OUT/depth, OUT/png and OUT/clouds get what is asked for, and OUT/png always of pictures in files.
+    Viewers: a page at `port` of `host`, Rerun, a window."""
 
     out: Path | None = None
     video: Path | None = None
@@ -34,6 +35,11 @@ class Outputs:
     @property
     def viewers(self) -> bool:
         return self.serve or self.rerun or self.window
+
+    @property
+    def said(self) -> bool:
+        """Whether somebody said what is to become of a run."""
+        return bool(self.out or self.video or self.viewers)
 
     def of_stream(self, number: int) -> Outputs:
         """For one of several sources: a folder, a video and a port of its own."""
@@ -86,14 +92,16 @@ def _openers(
     from tosa_edge.runtime.sinks.video import VideoSink
 
     openers: list[Callable[[], Sink]] = []
-    out, video, camera = wanted.out, wanted.video, wanted.camera
+    out, camera, still = wanted.out, wanted.camera, is_still(source)
+    video = wanted.video or (out / "run.webm" if out and not still else None)
     if video is not None:
         openers.append(lambda: VideoSink(video, source.fps, paced=source.live))
     if out is not None:
-        openers.append(lambda: ContactSheetSink(out / "contact_sheet.png"))
+        if source.frames != 1:
+            openers.append(lambda: ContactSheetSink(out / "contact_sheet.png"))
         if wanted.depth_maps:
             openers.append(lambda: DepthMapsSink(out / "depth"))
-        if wanted.pictures:
+        if wanted.pictures or still:
             openers.append(lambda: FolderSink(out / "png", info))
         if wanted.clouds:
             openers.append(lambda: PointCloudsSink(out / "clouds", info, camera))

@@ -20,10 +20,14 @@ _LABEL = 22  # pixels of the bar above them
 
 
 class Painter:
-    """Paints panels of one size for one stream; a folder may hold pictures of several sizes."""
+    """Paints panels of one size for one stream; a folder may hold pictures of several sizes.
 
-    def __init__(self, info: GraphInfo) -> None:
-        self._info = info
+    Args:
+        still: pictures that have nothing to do with each other: colours span each one's own range.
+    """
+
+    def __init__(self, info: GraphInfo, still: bool = False) -> None:
+        self._info, self._still = info, still
         self._scale = ColourScale(info.output)
         self._tile: tuple[int, int] | None = None
         self._lock = Lock()  # a window paints in its own thread
@@ -33,11 +37,22 @@ class Painter:
         with self._lock:
             return self._painted(frame, prediction)
 
+    def coloured(self, prediction: Prediction) -> np.ndarray:
+        """The depth alone, RGB uint8 of the frame's own size, in the panel's colours."""
+        with self._lock:
+            if self._still:
+                return ColourScale(self._info.output)(prediction.depth)
+            if self._scale.range is None:
+                self._scale.update(prediction.depth)
+            return colour(self._scale.levels(prediction.depth))
+
     def _painted(self, frame: Frame, prediction: Prediction) -> np.ndarray:
         height, width = frame.picture.shape[:2]
         if self._tile is None:
             self._tile = _tile_size(height, width)
         picture = _placed(frame.picture, self._tile)
+        if self._still:
+            self._scale = ColourScale(self._info.output)
         self._scale.update(prediction.depth)
         tiles = [
             ("picture", picture),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,11 @@ def require_file(path: Path) -> None:
     require_regular(path, whole=False)
     if not path.stat().st_size:
         raise TosaEdgeError(f"{path} is empty (0 bytes)", "Copy or download it again.")
+    if not os.access(path, os.R_OK):
+        raise TosaEdgeError(
+            f"{path} cannot be read: permission denied",
+            "Ask for the right to read it: ls -l shows who has it.",
+        )
 
 
 def _decode(path: Path, flags: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.handoff import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
-from tosa_edge.runtime.sources import Frame, Source
+from tosa_edge.runtime.sources import Frame, Source, is_still
 from tosa_edge.runtime.stage import Stage, told
 from tosa_edge.runtime.summary import Summary
 from tosa_edge.runtime.times import Rate, Times
@@ -114,14 +114,15 @@ def _capture(number: int, source: Source, frames: Frames, times: Times) -> None:
 
 
 def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary: Summary):  # type: ignore[no-untyped-def]
-    painters, rate = [Painter(model.info) for _ in streams], Rate()
+    painters, rate = [Painter(model.info, is_still(source)) for source in streams], Rate()
     for number, frame in frames:
         try:
             prediction = model.predict_next(frame.picture, number)
         except Exception as error:
             raise told("inference", error) from error
         age = 1000 * (time.monotonic() - frame.arrived)
-        summary.add_prediction(prediction.times_ms, age)
+        # How long a file's frame waits says how far ahead it was read, and nothing of the model.
+        summary.add_prediction(prediction.times_ms, age if streams[number].live else None)
         summary.dropped = sum(frames.dropped.values())
         summary.reconnects = sum(source.reconnects for source in streams)
         counts = summary.dropped, summary.reconnects

@@ -11,7 +11,8 @@ from tosa_edge.runtime.times import Times
 
 @dataclass
 class Summary:
-    """`fps` counts all of the run; `latency_ms` is what the model took for a frame, `age` a stage of its own.
+    """`fps` counts all of the run; `latency_ms` is what the model took for a frame; `age`, of live sources,
+    is a stage of its own.
 
     dropped: frames of a live source for which there was no time. unwritten: results that came faster than
     the sinks could take them.
@@ -31,11 +32,12 @@ class Summary:
     def fps(self) -> float:
         return self.frames / self.seconds if self.seconds else 0.0
 
-    def add_prediction(self, times_ms: Mapping[str, float], age_ms: float) -> None:
+    def add_prediction(self, times_ms: Mapping[str, float], age_ms: float | None) -> None:
         for stage, taken in times_ms.items():
             self.times.add(stage, taken)
         self.times.add("latency", sum(times_ms.values()))
-        self.times.add("age", age_ms)
+        if age_ms is not None:
+            self.times.add("age", age_ms)
         self.frames += 1
 
     @property

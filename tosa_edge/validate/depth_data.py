@@ -14,7 +14,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.pictures import read_depth, read_picture
-from tosa_edge.runtime.sources.folder import natural
+from tosa_edge.runtime.sources.address import natural
 
 _JPEG = (".jpg", ".jpeg")
 _LAYOUTS = "Put NAME.jpg beside NAME.png (16-bit, millimetres), or pictures in rgb/ and depth in depth/."

@@ -12,7 +12,7 @@ class DepthMapsSink(FilesSink):
     """A folder of depth maps."""
 
     what = "depth maps"
-    names = r"\d+\.npy"
+    names = r".+\.npy"
 
     def save(self, stem: str, result: Result) -> None:
         np.save(f"{stem}.npy", result.prediction.depth)

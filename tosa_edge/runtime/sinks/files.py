@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class FilesSink:
     names: str
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and (not folder.is_dir() or any(map(self._foreign, folder.iterdir()))):
+        if folder.exists() and (not folder.is_dir() or any(map(self._foreign, folder.rglob("*")))):
             raise TosaEdgeError(
                 f"{folder} holds other things than {self.what}; it would be replaced", "Choose another --out."
             )
@@ -36,8 +37,11 @@ class FilesSink:
         raise NotImplementedError
 
     def write(self, result: Result) -> None:
-        name = f"{result.frame.index:06d}"
+        name = result.frame.name
+        folder, _, _ = name.rpartition("/")
         try:
+            if folder:  # of pictures in folders of a folder
+                os.makedirs(f"{self._pending.path}/{folder}", exist_ok=True)
             self.save(f"{self._pending.path}/{name}", result)
         except OSError as error:
             raise cannot_write(self._pending.final / name, error) from error
@@ -52,7 +56,7 @@ class FilesSink:
         self._pending.abort()
 
     def _foreign(self, path: Path) -> bool:
-        return re.fullmatch(self.names, path.name) is None
+        return not path.is_dir() and re.fullmatch(self.names, path.name) is None
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -22,7 +22,7 @@ class PointCloudsSink(FilesSink):
     """
 
     what = "point clouds"
-    names = r"\d+\.ply"
+    names = r".+\.ply"
 
     def __init__(self, folder: Path, info: GraphInfo, camera: CameraAt = Intrinsics.from_fov) -> None:
         super().__init__(folder)

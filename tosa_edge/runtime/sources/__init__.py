@@ -40,6 +40,7 @@ class Source(Protocol):
     live: the world does not wait, so only the newest frame is worth having; a file loses none.
     reconnects: how often a live source was lost and found again so far.
 
+    Sources of pictures have `still = True` too, and `notes`, a line for each thing that was left out.
     `close` may be called from another thread, at any time and twice; the iteration then ends soon.
     """
 
@@ -54,31 +55,43 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(spec: str | int | os.PathLike[str]) -> Source:
+def open_source(spec: str | int | os.PathLike[str], recursive: bool = False) -> Source:
     """The source that a user's word for it means, opened and checked as far as can be done before reading.
+
+    Args:
+        recursive: a folder's folders too.
 
     Example:
         >>> for frame in open_source("hall.mp4"):
         ...     show(frame.picture)
     """
-    spec = str(spec)
-    is_file = os.path.isfile(spec) or os.path.isdir(spec)
-    for kind in _files() if is_file else _others():
-        if kind.accepts(spec):
-            return kind(spec)
+    sources = open_sources([str(spec)], recursive)
+    if len(sources) == 1:
+        return sources[0]
+    for source in sources:
+        source.close()
     raise TosaEdgeError(
-        f"there is no source {spec!r}",
-        "Give a file, a folder of pictures, a camera (0, /dev/video0, v4l2://, csi://0), rtsp://, "
-        "gst:PIPELINE or test://; check the path.",
+        f"{spec} matches {len(sources)} sources", "Open one of them, or all with `open_sources`."
     )
 
 
-def open_sources(specs: Sequence[str]) -> list[Source]:
-    """All of them, or none stays open."""
+def open_sources(specs: Sequence[str], recursive: bool = False) -> list[Source]:
+    """All of them, or none stays open. What a pattern such as `*.mp4` matches is a source each; pictures
+    given one by one are one source together."""
+    from tosa_edge.runtime.sources.address import expanded
+    from tosa_edge.runtime.sources.folder import PicturesSource
+    from tosa_edge.runtime.sources.picture import PictureSource
+
+    plain = [one for spec in specs for one in expanded(spec)]
+    pictures = [one for one in plain if PictureSource.accepts(one)]
+    together = len(pictures) > 1
     sources: list[Source] = []
     try:
-        for spec in specs:
-            sources.append(open_source(spec))
+        for one in plain:
+            if not together or one not in pictures:
+                sources.append(_opened(one, recursive))
+            elif one == pictures[0]:
+                sources.append(PicturesSource.of(pictures))
     except BaseException:
         for source in sources:
             source.close()
@@ -86,19 +99,39 @@ def open_sources(specs: Sequence[str]) -> list[Source]:
     return sources
 
 
+def _opened(spec: str, recursive: bool) -> Source:
+    if os.path.isdir(spec):
+        from tosa_edge.runtime.sources.folder import FolderSource
+
+        return FolderSource(spec, recursive)
+    for kind in _files() if os.path.isfile(spec) else _others():
+        if kind.accepts(spec):
+            return kind(spec)
+    raise TosaEdgeError(
+        f"there is no source {spec!r}",
+        "Give a file, a folder of pictures, a camera (0, /dev/video0, v4l2://, csi://0), rtsp://, "
+        "http(s)://, gst:PIPELINE or test://; check the path.",
+    )
+
+
+def is_still(source: Source) -> bool:
+    """Pictures that have names and nothing to do with each other; neither a video nor a camera."""
+    return getattr(source, "still", False)
+
+
 def _files():  # type: ignore[no-untyped-def]
-    from tosa_edge.runtime.sources.folder import FolderSource
     from tosa_edge.runtime.sources.picture import PictureSource
     from tosa_edge.runtime.sources.video import VideoSource
 
-    return FolderSource, PictureSource, VideoSource
+    return PictureSource, VideoSource
 
 
 def _others():  # type: ignore[no-untyped-def]
     from tosa_edge.runtime.sources.camera import CameraSource
     from tosa_edge.runtime.sources.csi import CsiSource
     from tosa_edge.runtime.sources.gstreamer import GstreamerSource
+    from tosa_edge.runtime.sources.http import HttpSource
     from tosa_edge.runtime.sources.pattern import PatternSource
     from tosa_edge.runtime.sources.rtsp import RtspSource
 
-    return CameraSource, CsiSource, RtspSource, GstreamerSource, PatternSource
+    return CameraSource, CsiSource, RtspSource, HttpSource, GstreamerSource, PatternSource

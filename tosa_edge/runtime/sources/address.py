@@ -1,13 +1,38 @@
-"""What stands behind a scheme: `csi://0?size=1280x720&fps=30` is the place `0` and two options."""
+"""What a user's word for a source means: files by pattern or `file://`, and what stands behind a scheme:
+`csi://0?size=1280x720&fps=30` is the place `0` and two options."""
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tosa_edge.errors import TosaEdgeError
+
+
+def expanded(spec: str) -> list[str]:
+    """The paths that `file://` or a pattern such as `photos/*.jpg` means; anything else as it is."""
+    if spec.startswith("file://"):
+        parts = urlsplit(spec)
+        if parts.netloc not in ("", "localhost"):
+            raise TosaEdgeError(f"{spec} is on another machine", "Write file:///PATH, with three slashes.")
+        return [unquote(parts.path)]
+    if "://" in spec or spec.startswith("gst:") or os.path.exists(spec) or not glob.has_magic(spec):
+        return [spec]
+    found = [path for path in glob.glob(spec, recursive=True) if os.path.isfile(path)]
+    if not found:
+        raise TosaEdgeError(f"no file matches {spec}", "Check the pattern; `ls` shows what is there.")
+    return sorted(found, key=lambda path: natural(Path(path)))
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts `frame9` before `frame10`."""
+    parts = re.findall(r"\d+|\D+", path.name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
 
 
 def read_address(spec: str, **known: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:

@@ -1,46 +1,108 @@
-"""A folder of pictures, in the order a person would count them."""
+"""Pictures in files: those of a folder, in the order a person would count them, or any that are named."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.pictures import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources.address import natural
+
+VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
 
 
-class FolderSource:
-    fps = 10.0  # pictures in a folder say nothing of their rate; ten a second can be watched
-    live, reconnects = False, 0
+class PicturesSource:
+    """Each frame has its file's name, without the ending where that is enough to tell them apart."""
 
-    def __init__(self, spec: str) -> None:
-        self.label = spec
-        files = (
-            p for p in Path(spec).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-        )
-        self._paths = sorted(files, key=natural)
+    fps = 10.0  # pictures in files say nothing of their rate; ten a second can be watched
+    live, reconnects, still = False, 0, True
+
+    def __init__(self, label: str, folder: Path, paths: Sequence[Path], notes: Sequence[str] = ()) -> None:
+        self.label, self.notes = label, list(notes)
+        self._paths = list(paths)
+        self._names = names_of([path.relative_to(folder) for path in paths])
         self.frames: int | None = len(self._paths)
-        if not self._paths:
-            kinds = ", ".join(sorted(s[1:] for s in SUFFIXES))
-            raise TosaEdgeError(
-                f"the folder {spec} holds no pictures", f"Give a folder with some of: {kinds}."
-            )
 
-    @staticmethod
-    def accepts(spec: str) -> bool:
-        return Path(spec).is_dir()
+    @classmethod
+    def of(cls, files: Sequence[str]) -> PicturesSource:
+        """Some pictures, of one folder or of several."""
+        paths = [Path(file).absolute() for file in dict.fromkeys(files)]
+        folder = Path(os.path.commonpath([path.parent for path in paths]))
+        return cls(f"{len(paths)} pictures", folder, paths)
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
-            yield Frame(index, index / self.fps, read_picture(path), path.stem)
+        for index, (path, name) in enumerate(zip(self._paths, self._names, strict=True)):
+            yield Frame(index, index / self.fps, read_picture(path), name)
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts `frame9` before `frame10`."""
-    parts = re.findall(r"\d+|\D+", path.name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+class FolderSource(PicturesSource):
+    """A folder's pictures; with `recursive` its folders' too, each under its path."""
+
+    def __init__(self, spec: str, recursive: bool = False) -> None:
+        folder = Path(spec)
+        files, folders = _walked(folder, recursive)
+        pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+        videos = [path for path in files if path.suffix.lower() in VIDEOS]
+        if not pictures:
+            raise TosaEdgeError(f"the folder {spec} holds no pictures", _remedy(videos, folders))
+        super().__init__(spec, folder, pictures, _left_out(folder, files, pictures, videos, folders))
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """`room.jpg` is `room`; beside a `room.png` both keep their endings."""
+    short = [path.with_suffix("").as_posix() for path in paths]
+    often = Counter(short)
+    return [name if often[name] == 1 else path.as_posix() for name, path in zip(short, paths, strict=True)]
+
+
+def _walked(folder: Path, recursive: bool) -> tuple[list[Path], list[Path]]:
+    """Files in natural order, and the folders that were not gone into. Hidden ones are nobody's pictures."""
+    entries = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=natural)
+    files, folders = [p for p in entries if p.is_file()], [p for p in entries if p.is_dir()]
+    if not recursive:
+        return files, folders
+    for inner in folders:
+        if not inner.is_symlink():  # which may lead round in a circle
+            files += _walked(inner, True)[0]
+    return files, []
+
+
+def _remedy(videos: Sequence[Path], folders: Sequence[Path]) -> str:
+    if videos:
+        return f"It holds {_count(videos, 'video')}; give one by itself: tosa-edge run {videos[0]}"
+    if folders:
+        return f"It holds {_count(folders, 'folder')}; --recursive takes their pictures."
+    return f"Give a folder with some of: {', '.join(sorted(s[1:] for s in SUFFIXES))}."
+
+
+def _left_out(
+    folder: Path,
+    files: Sequence[Path],
+    pictures: Sequence[Path],
+    videos: Sequence[Path],
+    folders: Sequence[Path],
+) -> list[str]:
+    others = [path for path in files if path not in {*pictures, *videos}]
+    kinds = (
+        (videos, "video", "give each by itself"),
+        (folders, "folder", "--recursive takes their pictures"),
+        (others, "other file", ""),
+    )
+    return [
+        f"left out of {folder}: {_count(paths, word)}{f'; {advice}' if advice else ''}"
+        for paths, word, advice in kinds
+        if paths
+    ]
+
+
+def _count(paths: Sequence[Path], word: str) -> str:
+    """`2 videos (a.mp4, b.mp4)`"""
+    named = ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+    return f"{len(paths)} {word}{'s' if len(paths) > 1 else ''} ({named})"

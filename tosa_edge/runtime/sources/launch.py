@@ -148,7 +148,7 @@ def explain(label: str, pipeline: str, said: str, code: int | None) -> TosaEdgeE
 
 def _where_to_get(element: str) -> str:
     if element.startswith(("nv", "Nv")):
-        return "It comes with JetPack (nvidia-l4t-gstreamer); other machines have USB cameras: --source 0."
+        return "It comes with JetPack (nvidia-l4t-gstreamer); elsewhere take a USB camera: tosa-edge run 0."
     return f"sudo apt install {PACKAGES}"
 
 

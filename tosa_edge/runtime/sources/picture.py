@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tosa_edge.runtime.pictures import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Frame
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class PictureSource:
     fps = 1.0
     frames: int | None = 1
-    live, reconnects = False, 0
+    live, reconnects, still = False, 0, True
 
-    def __init__(self, spec: str) -> None:
-        self.label = spec
-        self._path = Path(spec)
-        self._picture = read_picture(self._path)
+    def __init__(self, spec: str, picture: np.ndarray | None = None, name: str = "") -> None:
+        """picture, name: where it is not in a file of this machine."""
+        self.label, self._name = spec, name or Path(spec).stem
+        self._picture = read_picture(Path(spec)) if picture is None else picture
 
     @staticmethod
     def accepts(spec: str) -> bool:
         return Path(spec).is_file() and Path(spec).suffix.lower() in SUFFIXES
 
     def __iter__(self) -> Iterator[Frame]:
-        yield Frame(0, 0.0, self._picture, self._path.stem)
+        yield Frame(0, 0.0, self._picture, self._name)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.limits import PIXELS
@@ -25,27 +25,16 @@ _MISSING_SHARE, _MISSING_SECONDS = 0.2, 0.25
 class VideoSource:
     live, reconnects = False, 0
 
-    def __init__(self, spec: str) -> None:
-        path = Path(spec)
-        require_file(path)
+    def __init__(self, spec: str, capture: Any = None) -> None:
+        """capture: of a file that is on another machine, opened."""
         self.label = spec
         # OpenCV's captures must not be released while another thread reads from them.
         self._closed, self._using = threading.Event(), threading.Lock()
         cv2 = opencv()
-        with silence():
-            self._capture = cv2.VideoCapture(str(path))
-        whole = is_whole(path)
-        if not self._capture.isOpened() and whole:
-            raise TosaEdgeError(
-                f"{path} is not a video that OpenCV can read",
-                "Give an MP4, WebM, MKV or AVI file; `ffmpeg -i FILE out.mp4` makes one of most others.",
-            )
-        if not whole:
-            self.close()
-            raise TosaEdgeError(f"{path} is cut short or damaged", "Copy, download or record it again.")
+        self._capture = _opened(Path(spec)) if capture is None else capture
         size = [int(self._capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
         try:
-            PIXELS.check(size[0] * size[1], f"the pictures of {path} are {size[0]}x{size[1]}")
+            PIXELS.check(size[0] * size[1], f"the pictures of {spec} are {size[0]}x{size[1]}")
         except TosaEdgeError:
             self.close()
             raise
@@ -102,3 +91,18 @@ class VideoSource:
         self._closed.set()
         with self._using:
             self._capture.release()
+
+
+def _opened(path: Path) -> Any:
+    require_file(path)
+    with silence():
+        capture = opencv().VideoCapture(str(path))
+    if not is_whole(path):
+        capture.release()
+        raise TosaEdgeError(f"{path} is cut short or damaged", "Copy, download or record it again.")
+    if not capture.isOpened():
+        raise TosaEdgeError(
+            f"{path} is not a video that OpenCV can read",
+            "Give an MP4, WebM, MKV or AVI file; `ffmpeg -i FILE out.mp4` makes one of most others.",
+        )
+    return capture

@@ -32,6 +32,7 @@ class FittedFrames:
         return np.stack(pictures), np.stack(depths)
 
     def _readable(self, index: int) -> Labelled:
+        remedy = "Check that the disk is still there, then copy or download the data again."
         for step in range(len(self.frames)):
             at = (index + step) % len(self.frames)
             if at in self._damaged:
@@ -39,12 +40,14 @@ class FittedFrames:
             try:
                 return _fit(self.frames[at], self.size)
             except (TosaEdgeError, OSError) as error:
-                reason = error.what if isinstance(error, TosaEdgeError) else str(error)
+                if isinstance(error, TosaEdgeError):
+                    reason, remedy = error.what, error.remedy
+                else:
+                    reason = str(error)
                 self._damaged.add(at)
                 self.refused.append(f"{self.frames[at].name}: {reason}")
         raise TosaEdgeError(
-            f"none of the {len(self.frames)} frames can be read, the last: {self.refused[-1]}",
-            "Check that the disk is still there, then copy or download the data again.",
+            f"none of the {len(self.frames)} frames can be read, the last: {self.refused[-1]}", remedy
         )
 
 

@@ -1,0 +1,72 @@
+"""What a web server has: a video file, a picture, or a stream without an end, by OpenCV's FFmpeg."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.runtime.opencv import opencv, silence
+from tosa_edge.runtime.pictures import SUFFIXES, read_picture
+from tosa_edge.runtime.sources import Source
+from tosa_edge.runtime.sources.address import without_password
+from tosa_edge.runtime.sources.capture import CaptureSession
+from tosa_edge.runtime.sources.launch import OPENING
+from tosa_edge.runtime.sources.picture import PictureSource
+from tosa_edge.runtime.sources.reconnecting import Reconnecting
+from tosa_edge.runtime.sources.rtsp import open_stream
+from tosa_edge.runtime.sources.video import VideoSource
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_REMEDY = "Check the address, the network, and whether the server runs."
+_LARGEST_PICTURE = 1 << 28  # bytes
+
+
+class HttpSource:
+    """Opens as what it is found to be: a file has an end, loses no frame and is not waited for."""
+
+    def __new__(cls, spec: str) -> Source:  # type: ignore[misc]
+        label = without_password(spec)
+        path = Path(unquote(urlsplit(spec).path))
+        if path.suffix.lower() in SUFFIXES:
+            return PictureSource(label, _picture(spec, label, path.suffix), path.stem)
+        if not re.search(r"FFMPEG:\s+YES", opencv().getBuildInformation()):
+            raise MachineLacks(f"{label}: this OpenCV has no FFmpeg", "Download it, and give the file.")
+        with silence():
+            capture = open_stream(spec)
+        if not capture.isOpened():
+            raise TosaEdgeError(f"{label}: it cannot be opened", _REMEDY)
+        if 0 < capture.get(opencv().CAP_PROP_FRAME_COUNT) < 1e9:
+            return VideoSource(label, capture)
+        capture.release()
+        return Reconnecting(lambda: CaptureSession(label, lambda: open_stream(spec), _REMEDY), label)
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        return spec.startswith(("http://", "https://"))
+
+
+def _picture(url: str, label: str, suffix: str) -> np.ndarray:
+    """By way of a file, so that it is read as carefully as any other."""
+    from urllib.request import urlopen
+
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        try:
+            with urlopen(url, timeout=OPENING) as answer:
+                data = answer.read(_LARGEST_PICTURE + 1)
+        except (OSError, ValueError, HTTPException) as error:
+            raise TosaEdgeError(f"{label}: {getattr(error, 'reason', error)}", _REMEDY) from error
+        if len(data) > _LARGEST_PICTURE:
+            raise TosaEdgeError(f"{label} is larger than {_LARGEST_PICTURE >> 20} MB", "Give a smaller one.")
+        file.write(data)
+        file.flush()
+        try:
+            return read_picture(Path(file.name))
+        except TosaEdgeError as error:
+            raise TosaEdgeError(error.what.replace(file.name, label), error.remedy) from None
