@@ -16,7 +16,7 @@ test-slow: $(VENV)/dev.done
 
 # Over a million broken files, for whatever reads files from elsewhere; says how many.
 fuzz: $(VENV)/dev.done
-	TOSA_EDGE_FUZZ=40 $(BIN)/python -m pytest -s --hypothesis-show-statistics tests/test_fuzz.py tests/engine/test_manifest.py \
+	TOSA_EDGE_FUZZ=50 $(BIN)/python -m pytest -s --hypothesis-show-statistics tests/test_fuzz.py tests/engine/test_manifest.py \
 		tests/calibration/test_table.py
 
 # 200,000 frames through a tiny model into every sink: nothing may grow. A quarter of an hour and 15 GB of disk.

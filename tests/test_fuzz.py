@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import onnx
@@ -19,13 +19,21 @@ import pytest
 from tests import tiny
 from tests.engine.samples import for_rtx, manifest, on_jetson
 from tests.fuzzing import broken
+from tests.nets import TINY
+from tests.test_hostile_graphs import elsewhere, in_a_branch_of_a_function, in_a_branchs_initializer
 from tosa_edge.calibration.table import Table, from_calibration_cache
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.every import every
 from tosa_edge.graph import graph_from_bytes
 from tosa_edge.info import GraphInfo
+from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.model import WEIGHTS
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint
+from tosa_edge.training.datasets import tum
+from tosa_edge.training.recipe import FOLDER, parse_recipe, read_recipe
 
 PLACE = Path(".")  # where the graphs lie; each test has its own
 SLOW = 2.0  # seconds of computing: the largest input is a few KB
@@ -55,7 +63,8 @@ def read_cache(data: bytes) -> None:
 def read_info(data: bytes) -> None:
     found = GraphInfo.from_json(data.decode("utf-8", "replace"))
     assert GraphInfo.from_json(found.to_json()) == found
-    assert 0 < found.tokens < 2**62
+    assert 0 < found.tokens <= TOKENS.most
+    assert found.batch * found.height * found.width <= PIXELS.most
     assert found.dense or 0 < found.kept <= found.tokens
 
 
@@ -66,13 +75,74 @@ def read_graph(data: bytes) -> None:
     except ValueError as error:
         raise AssertionError("a user would see a traceback") from error
     graph.info.check()
-    assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.proto.graph.initializer)
+    for tensor in every(graph.proto, "TensorProto"):
+        assert tensor.data_location != onnx.TensorProto.EXTERNAL
+        assert not tensor.external_data
+    assert graph_from_bytes(graph.bytes(), PLACE / "e.onnx").info == graph.info
+
+
+def read_config(data: bytes) -> None:
+    found = ModelConfig.from_json(data.decode("utf-8", "replace"))
+    assert ModelConfig.from_json(found.to_json()) == found
+    assert 0 < found.tokens <= TOKENS.most
+    assert found.dim % found.heads == 0
+    assert 0 <= found.head_layers[0] <= found.head_layers[-1] < found.layers
+
+
+def read_training(data: bytes) -> None:
+    """A recipe."""
+    (PLACE / "r.toml").write_bytes(data)
+    found = read_recipe(str(PLACE / "r.toml"))
+    assert parse_recipe(asdict(found)) == found
+    for stage in found.stages:
+        assert (PLACE / stage.name).resolve().parent == PLACE.resolve()
+        assert 0 < stage.steps <= 10**7
+        assert 0 <= stage.head_rate <= 10
+
+
+def read_weights(data: bytes) -> None:
+    """The header of a checkpoint, whose tensors are never those of its configuration."""
+    path = PLACE / "c.safetensors"
+    path.write_bytes(data)
+    tensors, config = read_checkpoint(path)
+    assert sum(t.numel() * t.element_size() for t in tensors.values()) <= len(data)
+    assert config is None or ModelConfig.from_json(config.to_json()) == config
+    with pytest.raises(TosaEdgeError):
+        load_depth_net(path)
+
+
+def read_list(data: bytes) -> None:
+    """What a data set's list of files names stays in its folder."""
+    (PLACE / "rgb.txt").write_bytes(data)
+    entries = tum._read_list(PLACE / "rgb.txt")
+    for time_, path in entries:
+        assert 0 <= time_ < 1e16
+        assert ".." not in path.relative_to(PLACE).parts
+    times = [time_ for time_, _ in entries]
+    assert len(tum.associate(times, times)) <= len(times)
 
 
 def read_name(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     found = parse_name(text)
     assert found is None or str(found) == text
+
+
+def within(place: Callable[[onnx.TensorProto], onnx.ModelProto]) -> bytes:
+    """A graph with one of its weights in a subgraph or a function, and that in the file beside it."""
+    blob = b"....\0\0\x7f\x43"
+    (PLACE / WEIGHTS).write_bytes(blob)
+    made = place(elsewhere(WEIGHTS, offset="4"))
+    made.metadata_props[0].value = tiny.info(weights_sha256=hashlib.sha256(blob).hexdigest()).to_json()
+    return made.SerializeToString()
+
+
+def some_weights() -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    few = {"encoder.cls_token": torch.zeros(1, 1, 4), "head.out.bias": torch.zeros(4).half()}
+    return save(few, {CONFIG_KEY: TINY.to_json()})
 
 
 def pointing() -> bytes:
@@ -100,6 +170,14 @@ READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
     "cache": (read_cache, lambda: [CACHE.encode()]),
     "info": (read_info, lambda: [INFO.to_json().encode(), tiny.info().to_json().encode()]),
     "graph": (read_graph, lambda: [tiny.model(INFO).SerializeToString(), pointing()]),
+    "graph with parts": (
+        read_graph,
+        lambda: [within(place) for place in (in_a_branchs_initializer, in_a_branch_of_a_function)],
+    ),
+    "config": (read_config, lambda: [made.to_json().encode() for made in (TINY, ModelConfig())]),
+    "recipe": (read_training, lambda: [path.read_bytes() for path in sorted(FOLDER.glob("*.toml"))]),
+    "weights": (read_weights, lambda: [some_weights()]),
+    "list": (read_list, lambda: [b"# times\n1.25 rgb/1.25.png\n2.5 rgb/2.5.png\n3.0000 c.png\n"]),
     "name": (read_name, lambda: [name.encode() for name in NAMES]),
 }
 
