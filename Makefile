@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-check lint clean
+.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -45,9 +45,14 @@ plugin: $(VENV)/dev.done
 		-DCUDA_INCLUDE_DIR=$(or $(CUDA_INCLUDE_DIR),$$($(BIN)/python -c "import triton.backends.nvidia as n; print(n.__path__[0])")/include)
 	cmake --build build/plugin
 
-# On a machine with an NVIDIA GPU and PyTorch for CUDA: the kernels' correctness and speed.
-gpu-check: $(VENV)/dev.done
-	$(BIN)/python -m tests.plugins.gpu_check --json
+# What travels to a GPU elsewhere, into build/gpu-pack/: see docs/hardware.md. SM=90 is which; TENSORRT_INCLUDE_DIRS=A:B
+# names the headers of TensorRT that the plugin library is built for.
+gpu-pack: $(VENV)/dev.done
+	TENSORRT_INCLUDE_DIRS=$(TENSORRT_INCLUDE_DIRS) $(BIN)/python -m tests.gpu.pack $(if $(SM),--sm $(SM))
+
+# There: all that a GPU has to say, in eight minutes, with the Python that is there. ONLY="load cubins": those stages.
+gpu-check:
+	$(PYTHON) -m tests.gpu $(if $(ONLY),--only $(ONLY))
 
 $(VENV)/core.done: setup.py
 	$(PYTHON) -m venv $(VENV)

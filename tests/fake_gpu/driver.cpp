@@ -1,5 +1,6 @@
 // libcuda.so.1 of a GPU that is not there, for tests: its memory is the host's, its kernels are fit.cu compiled
-// for the CPU. The real cuda-python runs on it.
+// for the CPU. The real cuda-python runs on it. It loads cubins too, and lets whoever called `fake_kernels` do
+// their work. FAKE_SM is the GPU, as 90; else it is an 87.
 //
 // Streams are lazy. Work waits in its queue until something synchronises, so a wait that was forgotten gives
 // wrong numbers, each time. Contexts are per thread, as the real ones; every address is checked.
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -18,6 +20,8 @@
 #include <string>
 #include <vector>
 #include <dlfcn.h>
+
+#include "cubin.h"
 
 using std::max;
 using std::min;
@@ -42,7 +46,16 @@ struct Stream {
     bool spoilt = false;
 };
 struct Event { Context* context; std::shared_ptr<Mark> mark; };
-struct Module { Context* context; };
+struct Module;
+struct Function {  // of a cubin
+    const Module* module;
+    std::string name;
+    cubin::Parameters parameters;
+    int most_shared = 48 * 1024;  // until more is asked for
+};
+struct Module { Context* context; std::string image; std::map<std::string, Function> functions; };
+// Does the work of a kernel: its name, its cubin, the grid, and the parameters, each in eight bytes.
+using Kernels = int (*)(const char*, const char*, size_t, const unsigned*, const uint64_t*, int);
 struct Memory { size_t size; Context* context; bool host, mapped; };
 
 static std::recursive_mutex lock;
@@ -50,6 +63,8 @@ static std::map<std::string, int> calls, failing, live;
 static std::map<uintptr_t, Memory> memories;
 static std::map<Context*, std::map<int, Stream*>> defaults;
 static std::set<void*> handles;  // those that were not destroyed yet
+static std::set<void*> functions;  // those of cubins that are loaded
+static Kernels kernels = nullptr;
 static Context primary{true};
 static int version = 13000, integrated = 0, multiprocessors = 8;
 static thread_local std::vector<Context*> stack;
@@ -149,6 +164,15 @@ void fake_fail(const char* name, int code) { if (code) failing[name] = code; els
 void fake_machine(int driver, int shared, int size) { version = driver; integrated = shared; multiprocessors = size; }
 void* fake_context() { return new Context{false}; }
 int fake_depth() { return stack.size(); }
+void fake_kernels(Kernels given) { kernels = given; }
+// How many bytes of an allocation lie from that address on.
+size_t fake_extent(uintptr_t address) {
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    auto after = memories.upper_bound(address);
+    if (after == memories.begin()) return 0;
+    auto& [start, memory] = *std::prev(after);
+    return address < start + memory.size ? start + memory.size - address : 0;
+}
 
 int cuInit(unsigned) { ENTER("cuInit") return OK; }
 int cuDriverGetVersion(int* out) { ENTER("cuDriverGetVersion") *out = version; return OK; }
@@ -157,7 +181,9 @@ int cuDeviceGet(int* out, int) { ENTER("cuDeviceGet") *out = 0; return OK; }
 int cuDeviceGetName(char* out, int size, int) { snprintf(out, size, "Fake"); return OK; }
 int cuDeviceGetAttribute(int* out, int which, int) {
     ENTER("cuDeviceGetAttribute")
-    *out = which == 18 ? integrated : which == 16 ? multiprocessors : which == 19 ? 1 : which == 75 ? 8 : which == 76 ? 7 : 0;
+    static const int sm = getenv("FAKE_SM") ? atoi(getenv("FAKE_SM")) : 87;
+    *out = which == 18 ? integrated : which == 16 ? multiprocessors : which == 19 ? 1
+        : which == 75 ? sm / 10 : which == 76 ? sm % 10 : 0;
     return OK;
 }
 int cuDevicePrimaryCtxRetain(Context** out, int) {
@@ -292,18 +318,62 @@ int cuEventElapsedTime(float* out, Event* from, Event* to) {
 
 int cuModuleLoadData(Module** out, const char* image) {
     INSIDE("cuModuleLoadData")
+    if (cubin::is_one(image)) {
+        auto made = new Module{current(), std::string(image, cubin::bytes(image)), {}};
+        for (auto& [name, parameters] : cubin::functions(image))
+            functions.insert(&(made->functions[name] = {made, name, parameters}));
+        return make(out, made, "module");
+    }
     if (!strstr(image, ".entry fit_frame") || !strstr(image, ".entry restore_depth")) return 218;
-    return make(out, new Module{current()}, "module");
+    return make(out, new Module{current(), "", {}}, "module");
 }
-int cuModuleUnload(Module* module) { INSIDE("cuModuleUnload") return destroy(module, "module"); }
-int cuModuleGetFunction(void** out, Module*, const char* name) {
+int cuModuleUnload(Module* module) {
+    INSIDE("cuModuleUnload")
+    if (handles.count(module))
+        for (auto& [name, function] : module->functions) functions.erase(&function);
+    return destroy(module, "module");
+}
+int cuModuleGetFunction(void** out, Module* module, const char* name) {
     INSIDE("cuModuleGetFunction")
-    *out = !strcmp(name, "fit_frame") ? (void*)fit_frame : !strcmp(name, "restore_depth") ? (void*)restore_depth : nullptr;
+    auto found = module->functions.find(name);
+    if (found != module->functions.end()) *out = &found->second;
+    else *out = !strcmp(name, "fit_frame") ? (void*)fit_frame : !strcmp(name, "restore_depth") ? (void*)restore_depth : nullptr;
     return *out ? OK : NOT_FOUND;
 }
-int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned, unsigned bx, unsigned by, unsigned, unsigned,
-                   void* stream, void** parameters, void**) {
+int cuFuncSetAttribute(Function* function, int which, int value) {
+    INSIDE("cuFuncSetAttribute")
+    if (which != 8 || !functions.count(function)) return INVALID_VALUE;
+    function->most_shared = value;
+    return OK;
+}
+int cuFuncGetAttribute(int* out, int which, Function* function) {
+    INSIDE("cuFuncGetAttribute")
+    if (!functions.count(function) || (which != 3 && which != 4)) return INVALID_VALUE;
+    *out = cubin::figure(function->module->image.data(), which == 3 ? cubin::kFrameSize : cubin::kRegisters);
+    return OK;
+}
+static int launch_cubin(Function* function, const unsigned* grid, unsigned shared, void* stream, void** parameters) {
+    if (!kernels || function->module->context != current()) return INVALID_HANDLE;
+    if (max(grid[1], grid[2]) > 65535 || int(shared) > function->most_shared) return INVALID_VALUE;
+    std::vector<uint64_t> values;
+    for (auto& [ordinal, bytes] : function->parameters) {
+        values.push_back(0);
+        memcpy(&values.back(), parameters[ordinal], bytes);
+    }
+    std::vector<unsigned> programs(grid, grid + 3);
+    return queue(named(stream), [=] {
+        auto& image = function->module->image;
+        lock.unlock();  // as in cuLaunchHostFunc
+        int status = kernels(function->name.c_str(), image.data(), image.size(), programs.data(), values.data(), values.size());
+        lock.lock();
+        return status;
+    });
+}
+int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned,
+                   unsigned shared, void* stream, void** parameters, void**) {
     INSIDE("cuLaunchKernel")
+    const unsigned grid[3] = {gx, gy, gz};
+    if (functions.count(kernel)) return launch_cubin(static_cast<Function*>(kernel), grid, shared, stream, parameters);
     auto to = *static_cast<void**>(parameters[0]);
     auto from = *static_cast<const void**>(parameters[1]);
     auto g = *static_cast<Geometry*>(parameters[2]);
@@ -329,6 +399,11 @@ int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned, unsigned bx
                         else restore_depth((float*)to, (const float*)from, g);
         return int(OK);
     });
+}
+
+int cuGetErrorName(int error, const char** name) {
+    *name = error == INVALID_CONTEXT ? "CUDA_ERROR_INVALID_CONTEXT" : "CUDA_ERROR_OTHER";
+    return OK;
 }
 
 // How the bindings find all of the above.

@@ -40,14 +40,16 @@ def small_kernels(folder: Path) -> Path:
     return folder / "generated"
 
 
-def build(folder: Path, generated: Path, flags: str = "", headers: Path | None = None) -> Path:
-    """All programs that can be made; the folder they are in."""
+def build(
+    folder: Path, generated: Path, flags: str = "", headers: Path | None = None, targets: tuple[str, ...] = ()
+) -> Path:
+    """The programs that are named, or all that can be made; the folder they are in."""
     settings = {"TOSA_EDGE_KERNELS": generated, "CMAKE_CXX_FLAGS": flags}
     if headers:
         settings |= {"TENSORRT_INCLUDE_DIR": headers, "CUDA_INCLUDE_DIR": cuda_headers()}
     asked = [f"-D{name}={value}" for name, value in settings.items()]
     call("cmake", "-S", HERE / "tensorrt", "-B", folder, *asked)
-    call("cmake", "--build", folder, "--parallel", "2")
+    call("cmake", "--build", folder, "--parallel", "2", *(("--target", *targets) if targets else ()))
     return folder
 
 

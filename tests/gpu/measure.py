@@ -1,11 +1,7 @@
-"""How `gpu_check.py` measures: times in CUDA graphs, the device's own peaks, and NVIDIA's memory checkers."""
+"""Times on a GPU, in CUDA graphs, and the peaks of the device itself."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +9,6 @@ import numpy as np
 import torch
 
 from tosa_edge.plugins.work import Work
-
-SANITIZER = "compute-sanitizer"
 
 
 @dataclass(frozen=True)
@@ -25,9 +19,9 @@ class Peaks:
     single: float
     copy: float
 
-    def floor_ms(self, work: Work, dtype: torch.dtype) -> float:
+    def floor_ms(self, work: Work, half: bool) -> float:
         """No kernel can be faster: each unit at its peak, all at the same time."""
-        if dtype == torch.float16:
+        if half:
             seconds = (work.matrix / self.half, work.ordinary / self.single, work.bytes / self.copy)
         else:  # IEEE products: on the ordinary cores as well
             seconds = ((work.matrix + work.ordinary) / self.single, work.bytes / self.copy)  # type: ignore[assignment]
@@ -79,24 +73,3 @@ def sdpa_backend(heads: int, head_dim: int) -> str:
     """Which attention PyTorch takes for a half-precision q, k and v on this device."""
     q = torch.zeros(1, heads, 64, head_dim, device="cuda", dtype=torch.float16)
     return torch.nn.attention.SDPBackend(torch._fused_sdp_choice(q, q, q)).name
-
-
-def sanitized(tool: str, arguments: list[str], limit_s: float = 300) -> dict[str, object]:
-    """One pass over every kernel under memcheck or racecheck; `arguments` make this program do just that."""
-    path = shutil.which(SANITIZER) or shutil.which(SANITIZER, path="/usr/local/cuda/bin")
-    row: dict[str, object] = {"name": f"sanitizer_{tool}", "passed": True}
-    if path is None:
-        return {**row, "skipped": f"{SANITIZER} is not here"}
-    command = [path, "--tool", tool, "--error-exitcode", "9", sys.executable, *arguments]
-    # Out of PyTorch's pools: a kernel that leaves its tensor must leave its allocation.
-    environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        return {**row, "passed": False, "said": f"not done after {limit_s:.0f} s"}
-    said = [
-        line
-        for line in (done.stdout + done.stderr).splitlines()
-        if "ERROR SUMMARY" in line or "Error" in line
-    ]
-    return {**row, "passed": done.returncode == 0, "said": " | ".join(said[-3:])[-400:]}

@@ -1,0 +1,115 @@
+"""The cubins that ship: does this driver load them, and are they right?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tests.gpu.cases import Case, of_kernel
+from tests.gpu.device import VARIANTS, KernelFile, Laid, Machine, machine
+from tests.gpu.results import Results
+from tosa_edge.plugins.kernel_list import wanted
+from tosa_edge.runtime.cuda.graph import Replay
+
+SIZES = ((17, 9), (433, 217), (1369, 685))  # tokens and kept ones
+BATCHES, STRIDES = (1, 3), (1, 8)
+SMALLEST = (SIZES[:1], (1,), STRIDES[1:])
+WALKED = (SIZES[:1], (2,), STRIDES[1:])
+
+
+def load(results: Results, walk: bool) -> None:
+    with machine(walk) as here:
+        for variant in VARIANTS:
+            failed = results.failed
+            results.attempt(f"{variant}: all that is wanted", partial(_complete, here, variant))
+            if results.failed == failed:
+                break  # CUDA 12's are for a driver that does not take those that ship
+
+
+def _complete(here: Machine, variant: str) -> dict[str, Any]:
+    """Every kernel loaded, with the registers that were counted when it was compiled, and none spilled."""
+    file = here.all_of(variant)
+    figures = [
+        (e, file.cubin(e).figure("NUM_REGS"), file.cubin(e).figure("LOCAL_SIZE_BYTES")) for e in file.entries
+    ]
+    other = [
+        f"{e['function']} {e['precision']}: {r}, not {e['registers']}"
+        for e, r, _ in figures
+        if r != e["registers"]
+    ]
+    spilled = [f"{e['function']} {e['precision']}: {n} bytes" for e, _, n in figures if n]
+    have = {
+        (e["operator"], e["precision"], tuple(sorted(e["shape"].items())), e["step"]) for e in file.entries
+    }
+    want = {(k.operator, k.precision, tuple(sorted(k.shape)), k.step) for k in wanted((here.sm,))}
+    return {
+        "passed": not spilled and (here.walk or not want - have),
+        "sm": here.sm,
+        "compiler": file.compiler,
+        "loaded": len(figures),
+        "missing": len(want - have),
+        "other_registers": other,
+        "spilled": spilled,
+    }
+
+
+def right(results: Results, walk: bool) -> None:
+    """Against float64, poisoned memory, twice the same bits, inside a captured graph."""
+    with machine(walk) as here:
+        file = here.kernels()
+        for case in cases(file, *(WALKED if walk else (SIZES, BATCHES, STRIDES))):
+            results.attempt(case.name, partial(checked, here, file, case))
+
+
+def cases(file: KernelFile, sizes: Any, batches: Any, strides: Any) -> list[Case]:
+    """Every operator, precision and model that there are kernels for; small sizes first."""
+    models = {(e["operator"], e["precision"], tuple(e["shape"].items())): None for e in file.entries}
+    return [
+        case
+        for (tokens, kept), batch in product(sizes, batches)
+        for operator, precision, shape in models
+        for case in of_kernel(operator, precision, dict(shape), batch, tokens, kept, strides)
+    ]
+
+
+def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
+    from tests.gpu.judge import judged
+
+    cubins = file.of(case)
+    with here.laid(case) as laid:
+        replay = Replay(here.stream, lambda: laid.launch(cubins), case.name)
+        try:
+            results = [_once(laid, replay, byte) for byte in (0xFF, 0x5A, 0xFF)]
+            captured = replay.captured
+        finally:
+            replay.close()
+    same = all(
+        np.array_equal(a.view(np.uint8), b.view(np.uint8))
+        for r in results[1:]
+        for a, b in zip(results[0], r, strict=True)
+    )
+    found = judged(case, results[0], here.torch_device)
+    return {**found, "passed": found["passed"] and same and captured, "same_bits": same, "captured": captured}
+
+
+def _once(laid: Laid, replay: Replay, byte: int) -> list[np.ndarray]:
+    """The first time launched, and captured behind that; then from the graph."""
+    laid.poison(byte)
+    replay()
+    return laid.read()
+
+
+def run_each(
+    walk: bool, sizes: Any, batches: Any, strides: Any, those: Callable[[Case], bool] = lambda case: True
+) -> None:
+    """Once, judged by nobody: for memory checkers and profilers, so without PyTorch."""
+    with machine(walk) as here:
+        file = here.kernels()
+        for case in filter(those, cases(file, sizes, batches, strides)):
+            with here.laid(case) as laid:
+                laid.launch(file.of(case))
+                laid.read()

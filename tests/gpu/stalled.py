@@ -1,0 +1,23 @@
+"""A stage that hangs, for a test of what becomes of it: `child` is a process that it has started."""
+
+import subprocess
+import sys
+import time
+
+from tests.gpu.results import Results
+
+
+def run(results: Results, walk: bool) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    results.add("before", True, child=child.pid)
+    time.sleep(600)
+    results.add("after", True)
+
+
+def raises(results: Results, walk: bool) -> None:
+    raise ValueError("no more")
+
+
+def dies(results: Results, walk: bool) -> None:
+    results.add("before", True)
+    raise SystemExit(77)
