@@ -107,3 +107,13 @@ def test_nothing_readable_is_an_error():
         with pytest.raises(TosaEdgeError, match=r"none of the 3 frames can be read.*gone"):
             data.batch([0])
     assert len(data.refused) == 3
+
+
+def test_frames_that_are_refused_keep_their_own_remedy():
+    """A folder of evaluation pictures is no broken disk."""
+    refusal = TosaEdgeError("it is an evaluation picture", "Take it out of the folder.")
+    data = FittedFrames(some_damaged(2, {0: refusal, 1: refusal}), (4, 6))
+    for _ in range(2):
+        with pytest.raises(TosaEdgeError, match="it is an evaluation picture") as told:
+            data.batch([0])
+        assert told.value.remedy == "Take it out of the folder."

@@ -22,6 +22,7 @@ class FittedFrames:
         self.refused = list(found.refused)
         self.size = size
         self._damaged: set[int] = set()
+        self._remedy = "Check that the disk is still there, then copy or download the data again."
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -32,7 +33,6 @@ class FittedFrames:
         return np.stack(pictures), np.stack(depths)
 
     def _readable(self, index: int) -> Labelled:
-        remedy = "Check that the disk is still there, then copy or download the data again."
         for step in range(len(self.frames)):
             at = (index + step) % len(self.frames)
             if at in self._damaged:
@@ -41,13 +41,13 @@ class FittedFrames:
                 return _fit(self.frames[at], self.size)
             except (TosaEdgeError, OSError) as error:
                 if isinstance(error, TosaEdgeError):
-                    reason, remedy = error.what, error.remedy
+                    reason, self._remedy = error.what, error.remedy
                 else:
                     reason = str(error)
                 self._damaged.add(at)
                 self.refused.append(f"{self.frames[at].name}: {reason}")
         raise TosaEdgeError(
-            f"none of the {len(self.frames)} frames can be read, the last: {self.refused[-1]}", remedy
+            f"none of the {len(self.frames)} frames can be read, the last: {self.refused[-1]}", self._remedy
         )
 
 
