@@ -32,8 +32,9 @@ bench: $(VENV)/core.done
 	$(BIN)/tosa-edge bench
 
 # The kernels for all eight GPU architectures, into build/tosa.kernels; needs no GPU. SM="87 90": only those.
+# CHOOSE=1: every way to launch them is compiled, and what is found goes into plugins/facts.json, which chooses.
 kernels: $(VENV)/dev.done
-	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM))
+	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM)) $(if $(CHOOSE),--choose)
 
 # The TensorRT plugin, into build/plugin/, of the kernels in build/tosa.kernels: made if there are none, or for SM=...
 # See docs/plugin.md.

@@ -70,7 +70,7 @@ setup(
             "training/**/*.toml",
             "validate/held_out.txt",
         ],
-        "tosa_edge.plugins": ["tensorrt/*"],
+        "tosa_edge.plugins": ["facts.json", "tensorrt/*"],
     },
     install_requires=CORE,
     extras_require={

@@ -12,18 +12,24 @@ from time import perf_counter
 from typing import Any
 
 from tosa_edge.errors import CheckFailed, TosaEdgeError, told
-from tosa_edge.plugins import compiler, kernel_file
-from tosa_edge.plugins.budget import over_budget, table
+from tosa_edge.plugins import compiler, facts, kernel_file, launch
+from tosa_edge.plugins.budget import over_budget, ratios_table, table, ways_table
 from tosa_edge.plugins.kernel_list import ARCHITECTURES, Kernel, wanted
 
 
 def build(
-    kernels: list[Kernel], jobs: int, on_step: Callable[[int, int], None] = lambda done, total: None
-) -> tuple[bytes, dict[str, Any]]:
-    """Compiles them on so many cores: the file's bytes, and its index."""
+    kernels: list[Kernel],
+    jobs: int,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+    every_way: bool = False,
+) -> tuple[bytes, dict[str, Any], list[list[dict[str, Any]]]]:
+    """Compiles them on so many cores: the file's bytes, its index, and all that was compiled of each."""
     results = {}
     with ProcessPoolExecutor(jobs, initializer=compiler.prepare) as pool:
-        futures = {pool.submit(compiler.compile_one, kernel): place for place, kernel in enumerate(kernels)}
+        futures = {
+            pool.submit(compiler.compile_one, kernel, every_way): place
+            for place, kernel in enumerate(kernels)
+        }
         try:
             for done, future in enumerate(as_completed(futures), 1):
                 results[futures[future]] = future.result()
@@ -31,8 +37,9 @@ def build(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    ordered = (results[place] for place in range(len(kernels)))
-    return kernel_file.write(((entry, cubin) for cubin, entry in ordered), compiler.version())
+    ordered = [results[place] for place in range(len(kernels))]
+    file, index = kernel_file.write(((ways[0][1], ways[0][0]) for ways in ordered), compiler.version())
+    return file, index, [[entry for _, entry in ways] for ways in ordered]
 
 
 def main() -> None:
@@ -44,6 +51,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one model's kernels, float16")
     parser.add_argument("--only", metavar="OPERATOR", help="one operator's kernels only")
+    parser.add_argument(
+        "--choose", action="store_true", help="compile every way to launch them, and keep what was found"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("-o", "--out", type=Path, default=Path("build/tosa.kernels"))
     given = parser.parse_args()
@@ -55,10 +65,18 @@ def main() -> None:
         left = (perf_counter() - start) / done * (total - done)
         print(f"\r{done}/{total} kernels, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
 
-    kernels = wanted(tuple(given.sm), given.quick)
-    file, index = build([k for k in kernels if given.only in (None, k.operator)], given.jobs, on_step)
+    def kernels() -> list[Kernel]:
+        return [k for k in wanted(tuple(given.sm), given.quick) if given.only in (None, k.operator)]
+
+    file, index, compiled = build(kernels(), given.jobs, on_step, given.choose)
     print(file=sys.stderr)
+    if given.choose:
+        chosen_from = (ways for ways in compiled if len(ways) > 1)
+        facts.write(((e["way"], e) for ways in chosen_from for e in ways), compiler.version())
+        launch.forget()
     print(table(index))
+    print(ways_table(kernels()))
+    print(ratios_table(given.sm))
     if problems := over_budget(index):
         raise CheckFailed(
             "over budget: " + "; ".join(problems), "smaller blocks or more warps in plugins/launch.py"

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.plugins import facts
 from tosa_edge.plugins.budget import resources
+from tosa_edge.plugins.estimate import choose, fits
 from tosa_edge.plugins.kernel_file import HIDDEN_PARAMETERS
 from tosa_edge.plugins.kernel_list import Kernel
+from tosa_edge.plugins.machine_code import counted
 
 
 def prepare() -> None:
@@ -54,11 +56,19 @@ def translate(kernel: Kernel, known: Mapping[str, float] | None = None, **option
         ) from failure
 
 
-def compile_one(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
-    """The cubin and what the index says of it, launched in the first way that spills nothing."""
-    ways = [replace(kernel, launch=launch) for launch in (kernel.launch, *kernel.launch.others)]
-    made = (_compiled(way) for way in ways)
-    return next((one for one in made if not one[1]["spilled"]), None) or _compiled(kernel)
+def compile_one(kernel: Kernel, every_way: bool = False) -> list[tuple[bytes, dict[str, Any]]]:
+    """The cubin and what the index says of it, and of what else was compiled: the best first.
+
+    Args:
+        every_way: compile all ways to launch it, in half precision; otherwise only where the first is not
+            within its means.
+    """
+    made, half = [_compiled(kernel)], kernel.precision == "fp16"
+    if (every_way and half) or not fits(made[0][1], kernel.architecture):
+        made += [_compiled(way) for way in kernel.ways()[1:]]
+    ways = [(way.launch, entry) for way, (_, entry) in zip(kernel.ways(), made, strict=False)]
+    best = choose(ways, kernel.architecture, half) or 0
+    return [made[best], *made[:best], *made[best + 1 :]]
 
 
 def _compiled(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
@@ -76,6 +86,8 @@ def _compiled(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
         "grid": [list(axis) for axis in kernel.launch.grid],
         "threads": kernel.launch.warps * 32,
         "shared": done.metadata.shared,
+        "way": facts.name(kernel.launch, kernel.precision == "fp16", kernel.architecture),
+        "code": counted(cubin),
         **resources(cubin),
     }
     return cubin, entry

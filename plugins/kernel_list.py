@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tosa_edge.plugins import launch
+from tosa_edge.plugins.gpus import GPUS
 from tosa_edge.plugins.launch import Launch
 
-ARCHITECTURES = (80, 86, 87, 89, 90, 100, 110, 120)
+ARCHITECTURES = tuple(GPUS)
 MODELS = ((3, 64), (6, 64), (12, 32))  # heads and their dimension
 FLOATS = {"fp16": True, "fp32": False}
 POINTERS = {"index": "*i32", "statistics": "*fp32", "importance": "*fp32"}  # the others are the model's
@@ -27,6 +28,10 @@ class Kernel:
     launch: Launch
     architecture: int
 
+    def ways(self) -> list[Kernel]:
+        """This one, and the same work launched otherwise."""
+        return [replace(self, launch=one) for one in (self.launch, *self.launch.others)]
+
     def parameters(self) -> dict[str, str]:
         """The kernel's own parameters, in order, and their types."""
         names = [n for n in self.launch.function().arg_names if n not in self.launch.constants]
@@ -39,20 +44,20 @@ def wanted(architectures: tuple[int, ...] = ARCHITECTURES, quick: bool = False) 
         Kernel(operator, precision, tuple(shape.items()), step, one, architecture)
         for architecture in architectures
         for precision, half in FLOATS.items()
-        for operator, shape, launches in _operators(half)
+        for operator, shape, launches in _operators(half, architecture)
         if not quick or (half and shape.get("heads", 6) == 6 and shape.get("hidden", 12) == 12)
         for step, one in enumerate(launches)
     ]
 
 
-def _operators(half: bool) -> Iterator[tuple[str, dict[str, int], list[Launch]]]:
+def _operators(half: bool, architecture: int) -> Iterator[tuple[str, dict[str, int], list[Launch]]]:
     """Operator, the shape by which a host finds its kernels, and what to launch."""
     for heads, head_dim in MODELS:
         for hidden in (0, 2 * heads):
             shape = {"heads": heads, "head_dim": head_dim, "hidden": hidden}
-            yield "TokenImportance", shape, launch.importance(half, **shape)
+            yield "TokenImportance", shape, launch.importance(half, **shape, architecture=architecture)
     for head_dim in sorted({dim for _, dim in MODELS}):
-        yield "SelectiveAttention", {"head_dim": head_dim}, launch.attention(half, head_dim)
+        yield "SelectiveAttention", {"head_dim": head_dim}, launch.attention(half, head_dim, architecture)
     for width in sorted({heads * dim for heads, dim in MODELS}):
         yield "TokenGather", {"width": width}, launch.gather(width)
         for in_place in (False, True):

@@ -3,26 +3,38 @@
 PyTorch and the ahead-of-time build both ask here, so they launch the same kernels in the same way. What
 nothing here fits (another precision, a wider model) stays with the host's own operators.
 
-Blocks were chosen for registers: nothing may spill on any architecture (`make kernels` checks, and prints the
-table). The importance kernels hold a tile of all heads at once, twice; hence eight warps, and sixteen rows
-walked at a time. Where a compiler would still rather spill a register or two than have fewer blocks on a
-multiprocessor, the ahead-of-time build takes the same work in other blocks.
+Kernels that compute more than they move have several ways to be launched: how much of a side a program
+holds, how much of the other it walks over at a time, by how many warps. Which is best hangs on the GPU:
+`estimate.py` chooses from what compilers made of each (`facts.json`), and the first is for where nothing is
+known. Nothing may spill on any architecture; `make kernels` checks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tosa_edge.plugins.operator import Operator
+from tosa_edge.plugins import facts
+from tosa_edge.plugins.token_importance import PARTS, TOKEN_IMPORTANCE
 
 HEAD_DIMS = (32, 64)
 WIDEST_MAP = 384  # heads x head dimension of an importance kernel: its other side lies in shared memory
 WIDEST_ROW = 4096
-PARTS = 8
+# Held, walked, warps, stages. The more scores a thread has, the fewer instructions go to what all of them
+# share (the convolutions' weights); the fewer it has, the sooner a block is done and the more blocks fit.
+# The other ways of single precision are for where a compiler spills.
+IMPORTANCE = {
+    True: ((64, 16, 8, 2), (64, 16, 4, 2), (32, 16, 2, 2), (16, 64, 8, 2)),
+    False: ((32, 16, 8, 1), (16, 16, 4, 1), (32, 16, 4, 1)),
+}
+# Queries, keys, warps, stages.
+ATTENTION = {
+    True: ((64, 64, 4, 2), (128, 64, 8, 2), (64, 32, 4, 3), (32, 64, 2, 2)),
+    False: ((32, 32, 8, 2),),
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Launch:
         warps, stages: how many warps a program has; how many loop turns ahead it loads.
         contract: may a product and a sum be one instruction, rounded once? Not where PyTorch rounds twice
             and the numbers could be the same to the bit.
-        others: what is compiled ahead of time instead, where the compiler spills registers of this one.
+        others: the same work in other blocks: what was not chosen.
     """
 
     folder: str
@@ -63,25 +75,27 @@ class Launch:
         return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": self.contract}
 
 
-def importance(half: bool, heads: int, head_dim: int, hidden: int) -> list[Launch]:
+@lru_cache
+def importance(
+    half: bool, heads: int, head_dim: int, hidden: int, architecture: int | None = None
+) -> list[Launch]:
+    """Both launches, as is best on an architecture (87 is compute capability 8.7)."""
     shape = {"HEADS": heads, "HEAD_DIM": head_dim, "HIDDEN": hidden, "PARTS": PARTS}
-    held, stages = (64, 2) if half else (32, 1)
-    preferred = _importance(shape, held, 8, stages)
-    # As much for each thread, in blocks of half the size; or twice as much.
-    others = _importance(shape, held // 2, 4, stages), _importance(shape, held, 4, stages)
-    return [replace(one, others=tuple(rest)) for one, *rest in zip(preferred, *others, strict=True)]
+    ways = [_importance(shape, *blocks) for blocks in IMPORTANCE[half]]
+    return [_best(step, half, architecture) for step in zip(*ways, strict=True)]
 
 
-def _importance(shape: dict[str, int], held: int, warps: int, stages: int) -> list[Launch]:
-    walked = 16
+def _importance(
+    shape: dict[str, int], held: int, walked: int, warps: int, stages: int
+) -> tuple[Launch, Launch]:
     statistics = {**shape, "BLOCK_Q": held, "BLOCK_K": walked}
     columns = {**shape, "BLOCK_Q": walked, "BLOCK_K": held}
     over_rows = (("queries", held), ("parts", 1), ("batch", 1))
     over_columns = (("tokens", held), ("batch", 1))
-    return [
+    return (
         Launch("token_importance", "statistics_kernel", statistics, over_rows, warps, stages),
         Launch("token_importance", "columns_kernel", columns, over_columns, warps, stages),
-    ]
+    )
 
 
 def gather(width: int) -> list[Launch]:
@@ -90,13 +104,16 @@ def gather(width: int) -> list[Launch]:
     return [Launch("token_gather", "token_gather_kernel", constants, grid, _row_warps(width))]
 
 
-def attention(half: bool, head_dim: int) -> list[Launch]:
-    block = 64 if half else 32
-    # 64 keys at a time would do on most GPUs; on sm_110 the compiler then asks for a stack.
-    constants = {"HEAD_DIM": head_dim, "BLOCK_M": block, "BLOCK_N": 32}
-    grid = (("kept", block), ("heads", 1), ("batch", 1))
-    warps, stages = (4, 3) if half else (8, 2)
-    return [Launch("selective_attention", "selective_attention_kernel", constants, grid, warps, stages)]
+@lru_cache
+def attention(half: bool, head_dim: int, architecture: int | None = None) -> list[Launch]:
+    ways = tuple(_attention(head_dim, *blocks) for blocks in ATTENTION[half])
+    return [_best(ways, half, architecture)]
+
+
+def _attention(head_dim: int, queries: int, keys: int, warps: int, stages: int) -> Launch:
+    constants = {"HEAD_DIM": head_dim, "BLOCK_M": queries, "BLOCK_N": keys}
+    grid = (("kept", queries), ("heads", 1), ("batch", 1))
+    return Launch("selective_attention", "selective_attention_kernel", constants, grid, warps, stages)
 
 
 def scatter(width: int, in_place: bool = False) -> list[Launch]:
@@ -107,7 +124,11 @@ def scatter(width: int, in_place: bool = False) -> list[Launch]:
 
 
 def plan(
-    operator: str, shapes: Mapping[str, tuple[int, ...]], half: bool, attributes: Mapping[str, Any]
+    operator: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    half: bool,
+    attributes: Mapping[str, Any],
+    architecture: int | None = None,
 ) -> tuple[list[Launch], dict[str, int]] | None:
     """What to launch for an operator and inputs of these shapes, and all its sizes; None: nothing fits."""
     batch, rows, width = next(iter(shapes.values()))
@@ -122,38 +143,46 @@ def plan(
     if head_dim not in HEAD_DIMS or width != 3 * heads * head_dim or not min(batch, rows):
         return None
     if operator == "SelectiveAttention":
-        return attention(half, head_dim), {**sizes, "kept": rows, "heads": heads}
+        return attention(half, head_dim, architecture), {**sizes, "kept": rows, "heads": heads}
     hidden = shapes["b1"][0] if "b1" in shapes else 0
     if heads * head_dim > WIDEST_MAP or hidden not in (0, 2 * heads) or attributes["query_stride"] < 1:
         return None
-    sizes |= _description().sizes({**sizes, **attributes})
-    return importance(half, heads, head_dim, hidden), sizes
+    sizes |= TOKEN_IMPORTANCE.sizes({**sizes, **attributes})
+    return importance(half, heads, head_dim, hidden, architecture), sizes
 
 
 def run(
-    operator: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], attributes: Mapping[str, Any]
+    operator: str,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    attributes: Mapping[str, Any],
+    architecture: int | None = None,
 ) -> None:
     """Launches an operator's kernels on tensors (or anything like them) that `plan` has said yes to."""
     first = next(iter(inputs.values()))
     shapes, half = {n: tuple(t.shape) for n, t in inputs.items()}, first.element_size() == 2
-    planned = plan(operator, shapes, half, attributes)
+    planned = plan(operator, shapes, half, attributes, architecture)
     assert planned is not None, "no kernel for these shapes"
     launches, sizes = planned
     arguments = {**inputs, **outputs, **attributes, **sizes}
     if operator == "TokenImportance":
         for absent in ("w1", "b1", "w2"):
             arguments.setdefault(absent, first)  # never read: HIDDEN is 0
-        for name, shape in _description().scratch(sizes).items():
+        for name, shape in TOKEN_IMPORTANCE.scratch(sizes).items():
             arguments[name] = outputs["importance"].new_empty(shape)
     for launch in launches:
         launch.run(arguments, sizes)
 
 
-def _description() -> Operator:
-    """What the C++ host goes by as well. It needs `PARTS`, so it is imported later than this file."""
-    from tosa_edge.plugins.token_importance import TOKEN_IMPORTANCE
+def forget() -> None:
+    """What was chosen, when `facts.json` has changed."""
+    importance.cache_clear()
+    attention.cache_clear()
 
-    return TOKEN_IMPORTANCE
+
+def _best(ways: tuple[Launch, ...], half: bool, architecture: int | None) -> Launch:
+    place = facts.first(ways, half, architecture) if architecture is not None and len(ways) > 1 else 0
+    return replace(ways[place], others=ways[:place] + ways[place + 1 :])
 
 
 def _power_of_two(width: int) -> int:

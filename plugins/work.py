@@ -12,7 +12,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
-from tosa_edge.plugins.launch import PARTS
+from tosa_edge.plugins.token_importance import PARTS
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def statistics(s: Sizes) -> Work:
 
 def columns(s: Sizes) -> Work:
     first = statistics(s)
-    return Work(first.matrix, first.ordinary, first.bytes + 4 * s.batch * s.tokens)
+    return Work(
+        first.matrix, first.ordinary, first.bytes + 4 * s.batch * (s.tokens + 2 * s.heads * s.queries)
+    )
 
 
 def importance(s: Sizes) -> Work:

@@ -9,8 +9,11 @@ The form without W1, b1, W2 is the training-free selector: the standard layer's 
 Everything from Q K^T on is float32, whatever the model's precision: a rounding here flips whole tokens.
 """
 
-from tosa_edge.plugins.launch import PARTS
 from tosa_edge.plugins.operator import Operator, Shape, Sizes
+
+PARTS = 8  # into so many are the keys of a row shared out
+UNITS = 2  # hidden units to a turn of the kernels' inner loop
+ROWS_MERGED = 512  # at a time, before the loop over them
 
 MAP = """
     q, k, v = Split <axis = 2, num_outputs = 3> (qkv)
@@ -66,7 +69,8 @@ def _sizes(known: Sizes) -> dict[str, int]:
 
 
 def _scratch(known: Sizes) -> dict[str, Shape]:
-    return {"statistics": (known["batch"], known["heads"], 2, PARTS, known["queries"])}
+    """Largest score and sum of every row: of each part, and then of all of them."""
+    return {"statistics": (known["batch"], 2, PARTS + 1, known["heads"], known["queries"])}
 
 
 ATTRIBUTES = {"num_heads": int, "query_stride": int, "scale": float}

@@ -54,5 +54,5 @@ def in_blocks(name: str, way: Way, sm: int) -> Kernel:
 
 def compiled(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
     """The cubin, and what a kernel file would say of it."""
-    image, entry = compiler.compile_one(kernel)
+    image, entry = compiler.compile_one(kernel)[0]
     return image, {**entry, "sha256": hashlib.sha256(image).hexdigest()}

@@ -21,12 +21,13 @@ from tests.gpu.cases import Case, of_model
 from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
 from tosa_edge.plugins import compiler, work
+from tosa_edge.plugins.budget import importance_limit
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.work import Sizes, Work
 
 USUAL, WALKED = ((433, 217), (1369, 685)), ((17, 9),)
 LARGE, BATCHES, HUGE = (4096, 2048), (1, 16), 64
-LIMITS = {"importance_1": 3.0, "importance_8": 0.4, "attention": 1 / 0.8, "gather": 1.25, "scatter": 1.25}
+LIMITS = {"attention": 1 / 0.8, "gather": 1.25, "scatter": 1.25}  # of importance: its GPU's
 COPY_SHARE = 0.8  # of the measured bandwidth of a copy, at a batch that no cache holds
 MOST_SHARED = 227 * 1024
 _IMPORTANCE = tuple(product((16, 32, 64, 128), (16, 32, 64), (4, 8), (2,)))
@@ -157,13 +158,14 @@ def held_to_limits(here: Machine, file: KernelFile, name: str, case: Case, peaks
     done = work_of(name, case)
     row["share"] = peaks.floor_ms(done, half=True) / row["ms"]
     row["copy_share"] = done.bytes / row["ms"] * 1e3 / peaks.copy
-    return judged(row, name, case.sizes["batch"])
+    return judged(row, name, case.sizes["batch"], here.sm)
 
 
-def judged(row: Row, name: str, batch: int) -> Row:
+def judged(row: Row, name: str, batch: int, sm: int) -> Row:
     if batch == HUGE:
         return {**row, "least": COPY_SHARE, "passed": row["correct"] and row["copy_share"] >= COPY_SHARE}
-    return {**row, "limit": LIMITS[name], "passed": row["correct"] and row["ratio"] <= LIMITS[name]}
+    limit = LIMITS.get(name) or importance_limit(sm, int(name.removeprefix("importance_")))
+    return {**row, "limit": limit, "passed": row["correct"] and (limit is None or row["ratio"] <= limit)}
 
 
 def sweep(

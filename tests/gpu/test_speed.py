@@ -5,6 +5,7 @@ import pytest
 from tests.gpu.measure import Peaks
 from tests.gpu.speed import BLOCKS, HUGE, LIMITS, judged
 from tests.gpu.tools import counted
+from tosa_edge.plugins import budget
 from tosa_edge.plugins.work import Work
 
 
@@ -14,9 +15,17 @@ from tosa_edge.plugins.work import Work
 )
 def test_limits_hold_where_there_is_enough_to_do(batch, ratio, copy_share, passed):
     row = {"ratio": ratio, "copy_share": copy_share, "correct": True}
-    assert judged(row, "gather", batch)["passed"] == passed
-    assert not judged(row | {"correct": False}, "gather", batch)["passed"]
-    assert set(LIMITS) == {"importance_1", "importance_8", "attention", "gather", "scatter"}
+    assert judged(row, "gather", batch, 90)["passed"] == passed
+    assert not judged(row | {"correct": False}, "gather", batch, 90)["passed"]
+    assert set(LIMITS) == {"attention", "gather", "scatter"}
+
+
+def test_importance_is_held_to_what_its_gpu_can_issue():
+    limits = [budget.importance_limit(sm, 1) for sm in (87, 90)]
+    row = {"ratio": limits[0], "copy_share": 0.0, "correct": True}
+    assert judged(row, "importance_1", 1, 87)["passed"]
+    assert not judged(row | {"ratio": limits[0] * 1.01}, "importance_1", 1, 87)["passed"]
+    assert judged(row | {"ratio": limits[1]}, "importance_1", 1, 90)["limit"] == limits[1] != limits[0]
 
 
 def test_the_busiest_unit_sets_the_floor():

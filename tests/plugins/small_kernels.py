@@ -37,6 +37,6 @@ def small(architectures=(87,)):
 
 if __name__ == "__main__":
     prepare()
-    compiled = [compile_one(kernel) for kernel in small()]
+    compiled = [compile_one(kernel)[0] for kernel in small()]
     file, _ = kernel_file.write(((entry, cubin) for cubin, entry in compiled), version())
     Path(sys.argv[1]).write_bytes(file)

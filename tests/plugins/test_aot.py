@@ -105,16 +105,25 @@ def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("spills", "warps", "rows", "spilled"),
-    [((0,), 8, 64, 0), ((8, 0), 4, 32, 0), ((8, 8, 0), 4, 64, 0), ((8, 4, 4, 8), 8, 64, 8)],
+    ("spills", "every_way", "warps", "rows", "compiled"),
+    [
+        ((0,), False, 8, 64, 1),
+        ((8, 0, 8, 8), False, 4, 64, 4),  # the first is not within its means: then all are tried
+        ((8, 8, 8, 8), False, 8, 64, 4),  # nor is any other: the build says so of the first
+        ((0, 8, 8, 0), True, 8, 16, 4),
+    ],
 )
-def test_other_blocks_where_the_compiler_would_spill(monkeypatch, spills, warps, rows, spilled):
+def test_other_ways_where_the_compiler_would_spill(monkeypatch, spills, every_way, warps, rows, compiled):
     """With a stand-in for the compiler, whose mind changes with its version."""
     done = SimpleNamespace(asm={"cubin": b"c"}, metadata=SimpleNamespace(name="f", shared=0))
     reports = iter(spills)
+    loop = {"turn": [900, 0, 0, 0], "unit": [0, 0, 0, 0]}
     monkeypatch.setattr(compiler, "translate", lambda kernel: done)
-    monkeypatch.setattr(compiler, "resources", lambda cubin: {"spilled": next(reports)})
+    monkeypatch.setattr(compiler, "resources", lambda cubin: {"spilled": next(reports), "registers": 64})
+    monkeypatch.setattr(compiler, "counted", lambda cubin: {"once": [0, 0, 0, 0], "loops": [loop]})
     one = launch.importance(half=True, heads=6, head_dim=64, hidden=12)[0]
-    _, entry = compiler.compile_one(kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100))
+    kernel = kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100)
+    ways = compiler.compile_one(kernel, every_way)
+    entry = ways[0][1]
     assert (entry["threads"], entry["grid"][0]) == (32 * warps, ["queries", rows])
-    assert entry["spilled"] == spilled
+    assert len(ways) == compiled

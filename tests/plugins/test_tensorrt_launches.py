@@ -112,7 +112,7 @@ def test_every_launch_is_python_s(replay, shared, operator, inputs, precision):
         if operator == "TokenImportance":
             batch, tokens, _ = shapes[0]
             queries = -(-tokens // attributes["query_stride"])
-            assert f"scratch {batch * HEADS * 2 * launch.PARTS * queries * 4}\n" in text
+            assert f"scratch {batch * HEADS * 2 * (launch.PARTS + 1) * queries * 4}\n" in text
 
 
 # Input and axis: how many pictures or tokens there are, where no other input says so too.

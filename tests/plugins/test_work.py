@@ -27,7 +27,8 @@ def test_bytes_are_those_of_the_tensors():
     between = nbytes((B, H, 2, launch.PARTS, queries), dtype=np.float32)
     read = nbytes((B, queries, D), x, (2 * H, H), (2 * H,), (H, 2 * H))
     assert statistics(SIZES).bytes == read + between
-    assert columns(SIZES).bytes == read + between + nbytes((B, T), dtype=np.float32)
+    merged = nbytes((B, 2, H, queries), dtype=np.float32)
+    assert columns(SIZES).bytes == read + between + merged + nbytes((B, T), dtype=np.float32)
 
 
 @pytest.mark.parametrize("stride", [1, 8])

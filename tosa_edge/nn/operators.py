@@ -77,7 +77,8 @@ def _register(operator: Operator, function: Callable) -> Callable:
         first = tensors[0]
         # Triton launches on the current device, whichever the tensors are on.
         with torch.cuda.device(first.device) if first.is_cuda else contextlib.nullcontext():
-            launch.run(operator.name, inputs, dict(zip(operator.outputs, outputs, strict=True)), attributes)
+            named = dict(zip(operator.outputs, outputs, strict=True))
+            launch.run(operator.name, inputs, named, attributes, _architecture(first))
         return _one_or_all(outputs)
 
     def on_cpu(*tensors: Tensor, **attributes: Any) -> Any:
@@ -87,6 +88,14 @@ def _register(operator: Operator, function: Callable) -> Callable:
     torch.library.impl(f"{LIBRARY}::{name}", "cuda", kernel)
     torch.library.register_fake(f"{LIBRARY}::{name}", fake)
     return getattr(getattr(torch.ops, LIBRARY), name)
+
+
+def _architecture(tensor: Tensor) -> int | None:
+    """87 for compute capability 8.7; None on a CPU."""
+    if not tensor.is_cuda:
+        return None
+    major, minor = torch.cuda.get_device_capability(tensor.device)
+    return 10 * major + minor
 
 
 def _empty_outputs(operator: Operator, tensors: tuple[Tensor, ...]) -> list[Tensor]:
