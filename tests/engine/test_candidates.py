@@ -183,6 +183,7 @@ def test_engines_are_timed_in_turns(monkeypatch):
 
         def __enter__(self):
             self.engine = self.open(self.read())
+            return self
 
         def __exit__(self, *_):
             self.engine = None

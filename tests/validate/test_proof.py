@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.validate.samples import changed, scaled, tiny_folder
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.build import build
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.validate.verb import validate
@@ -67,6 +70,35 @@ def test_a_good_engine_passes(folder, variant, precision):
     # Compared with something: what half precision costs is seen, and float32 is no copy of its reference.
     assert values["depth_error"] > 0
     assert (values["depth_error"] > 1e-5) == (precision == "fp16")
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_what_is_validated_is_what_runs(folder, monkeypatch, engine):
+    """A fault of the backend that `run` uses is seen. The reference, computed node for node, has it not."""
+    spec = str(built(folder, "g3")) if engine else f"{folder}:g3"
+    infer = OnnxRuntimeBackend.infer
+
+    def faulty(backend, feeds):
+        found = infer(backend, feeds)
+        return {**found, "depth": found["depth"] * 1.001} if backend.optimise else found
+
+    frame = tiny.picture(56, 84)
+    with DepthModel.load(spec) as model:
+        right = model(frame)
+        monkeypatch.setattr(OnnxRuntimeBackend, "infer", faulty)
+        assert (model(frame) != right).any()
+    assert failed(validate(spec)) == ["depth_error"]
+
+
+def test_a_host_that_fails_in_the_middle_is_a_failed_check(folder, monkeypatch):
+    engine = built(folder, "g3")
+
+    def refuses(backend, feeds):
+        raise TosaEdgeError("the host lost its mind", "Restart it.")
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "infer", refuses)
+    result = validate(str(engine))
+    assert (failed(result), result["notes"]) == (["runs"], ["the host lost its mind"])
 
 
 @pytest.mark.parametrize("variant", ["dense", "g1.fp16", "g1.reuse"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
@@ -18,7 +19,9 @@ from tosa_edge.machine import cache_folder
 from tosa_edge.model import find_graph
 
 if TYPE_CHECKING:
+    from tosa_edge.backends.tensorrt import TensorRtBackend
     from tosa_edge.engine.manifest import Manifest
+    from tosa_edge.graph import LoadedGraph
     from tosa_edge.info import GraphInfo
 
 
@@ -38,12 +41,16 @@ def open_model(spec: str, threads: int = 0) -> Opened:
     if is_engine(path):
         manifest = manifest_of(path)
         if manifest.backend != ONNXRUNTIME:
-            return _open_tensorrt(path, manifest)
-    graph = load_graph(spec)
+            return on_tensorrt(path, manifest)
+    return on_onnxruntime(load_graph(spec), threads)
+
+
+def on_onnxruntime(graph: LoadedGraph, threads: int = 0) -> Opened:
     return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
 
 
-def _open_tensorrt(path: Path, manifest: Manifest) -> Opened:
+def on_tensorrt(path: Path, manifest: Manifest) -> Opened:
+    """An engine in a file, of either TensorRT; it is compared with this machine when it is activated."""
     from tosa_edge.backends.tensorrt import TensorRtBackend
 
     info = info_of(path, manifest)
@@ -68,6 +75,19 @@ def runtime_cache_file(manifest: Manifest) -> Path:
     words = (manifest.backend, manifest.backend_version, gpu.name, gpu.driver or gpu.cuda)
     name = "-".join(re.sub(r"[^\w.]+", "-", word) for word in (*words, manifest.engine_sha256[:16]))
     return cache_folder() / f"{name}.compiled"
+
+
+def on_plan(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend:
+    """An engine that was just built here, and is in no file."""
+    from tosa_edge.backends.tensorrt import TensorRtBackend
+
+    def open_engine(data: bytes) -> Any:
+        engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
+        if engine is None:
+            raise TosaEdgeError(f"TensorRT {trt.__version__} refuses what it has just built", "See its log.")
+        return engine
+
+    return TensorRtBackend(trt, lambda: plan, open_engine, label)
 
 
 def info_of(path: Path, manifest: Manifest) -> GraphInfo:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from tosa_edge import machine
-from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.backends.opening import Opened, open_model
+from tosa_edge.backends.opening import Opened, on_onnxruntime, open_model
 from tosa_edge.bench import memory
 from tosa_edge.bench.graphs import feeds_for, graph_of, split
 from tosa_edge.bench.interleave import Variant, interleave, rows
@@ -46,8 +45,7 @@ def bench(
 def _open(spec: str, threads: int) -> Opened:
     if not split(spec)[1]:
         return open_model(spec, threads)
-    graph = graph_of(spec)
-    return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
+    return on_onnxruntime(graph_of(spec), threads)
 
 
 def _variant(stack: ExitStack, opened: Opened) -> Variant:

@@ -18,7 +18,7 @@ OPTIONAL_PACKAGES = {
     "onnxscript": _EXPORT,
     "onnx-graphsurgeon": _EXPORT,
     "safetensors": _EXPORT,
-    "polygraphy": "To compare engines with their models: `pip install polygraphy`.",
+    "polygraphy": "To rerun what a failed validation prints: `pip install polygraphy`.",
     "triton": "To compile the plugin's kernels: `pip install 'tosa-edge[plugins]'`.",
 }
 

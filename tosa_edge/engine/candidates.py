@@ -81,22 +81,15 @@ def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> 
     """Milliseconds of each on the GPU that is here, medians over rounds in which they take turns."""
     import numpy as np
 
-    from tosa_edge.backends.tensorrt import TensorRtBackend
+    from tosa_edge.backends.opening import on_plan
     from tosa_edge.bench.graphs import feeds_for
     from tosa_edge.bench.interleave import Variant, interleave
-
-    def opened(data: bytes) -> Any:
-        engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
-        if engine is None:
-            raise TosaEdgeError(f"TensorRT {trt.__version__} refuses what it has just built", "See its log.")
-        return engine
 
     feeds = feeds_for(info)
     with ExitStack() as stack:
         variants = []
         for data in engines:
-            backend = TensorRtBackend(trt, lambda data=data: data, opened, info.name)  # type: ignore[misc]
-            stack.enter_context(backend)
+            backend = stack.enter_context(on_plan(trt, data, info.name))
             variants.append(Variant(info.name, lambda backend=backend: backend.infer(feeds)))  # type: ignore[misc]
         return [float(ms) for ms in np.median(interleave(variants, ROUNDS), axis=0)]
 

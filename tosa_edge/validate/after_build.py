@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.host import Machine
-from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, FORMAT, NOT_RUN, PASSED, Judged, Manifest, Validation
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
@@ -36,7 +35,7 @@ def validated(
     if manifest.backend != ONNXRUNTIME and machine.gpu is None:
         return manifest, None, ()  # built and parsed, not run: the manifest says so already
     try:
-        proof = _proof(engine, manifest, own, machine, on_step)
+        proof = _proof(engine, manifest, own, on_step)
     except TosaEdgeError as error:
         verdict = Validation(NOT_RUN, f"not compared with its model: {error.what}")
         notes = (f"not validated: {error.what}. {error.remedy}",)
@@ -54,17 +53,14 @@ def verdict_of(proof: Proof) -> Validation:
     return Validation(PASSED if proof.passed else FAILED, note, judged)
 
 
-def _proof(engine: Path, manifest: Manifest, own: LoadedGraph, machine: Machine, on_step: OnStep) -> Proof:
+def _proof(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep) -> Proof:
     from tosa_edge.validate.peers import find_reference, refuse_foreign
     from tosa_edge.validate.pictures import real_pictures
     from tosa_edge.validate.proof import prove
-    from tosa_edge.validate.runners import require_polygraphy
     from tosa_edge.validate.subject import of_engine
 
-    require_polygraphy()
     reference = find_reference(manifest.source)
-    _, data = check_engine(engine, machine)
-    subject = of_engine(engine, manifest, data, own)
+    subject = of_engine(engine, manifest, own)
     refuse_foreign(reference, subject.info, subject.label)
     return prove(subject, reference, real_pictures(reference.info), on_step)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate.bisect import Tensor, marked
 from tosa_edge.validate.reuse_form import reuse_form
-from tosa_edge.validate.runners import Feeds, Outputs, on_onnxruntime, outputs_of
+from tosa_edge.validate.runs import Feeds, Outputs, as_written, outputs_of
 from tosa_edge.validate.subject import Subject
 
 
@@ -34,20 +34,18 @@ class Comparison:
         return not self.reference.info.dense and self.reference.info.form != "reuse"
 
     def run(self, graph: LoadedGraph) -> Outputs:
-        return outputs_of(on_onnxruntime(graph, optimise=False), self.feeds, self.tick)
+        return outputs_of(as_written(graph), self.feeds, self.tick)
 
     def exact(self, outputs: Outputs, tensors: list[Tensor] | None = None) -> Outputs:
         """What float32 makes of the feeds with the patches that these outputs have chosen."""
         graph = reuse_form(self.reference)
         if tensors is not None:
-            return outputs_of(
-                on_onnxruntime(marked(graph, tensors), optimise=False), self.given(outputs), self.tick
-            )
+            return outputs_of(as_written(marked(graph, tensors)), self.given(outputs), self.tick)
         keys = [(i, o["kept"].tobytes() if self.selects else b"") for i, o in enumerate(outputs)]
         new = [i for i, key in enumerate(keys) if key not in self._exact]
         if new:
             given = self.given(outputs)
-            found = outputs_of(on_onnxruntime(graph, optimise=False), [given[i] for i in new], self.tick)
+            found = outputs_of(as_written(graph), [given[i] for i in new], self.tick)
             self._exact.update(zip([keys[i] for i in new], found, strict=True))
         return [self._exact[key] for key in keys]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.backends.opening import on_onnxruntime
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.depth_data import find_pairs, read_samples
 from tosa_edge.validate.evaluate import evaluate
-from tosa_edge.validate.runners import RunnerBackend, on_onnxruntime
 from tosa_edge.validate.subject import Subject
 
 OnStep = Callable[[str, int, int], None]
@@ -25,12 +25,12 @@ def on_data(subject: Subject, reference: LoadedGraph, data: Path, on_step: OnSte
         return f"no depth metrics: {reference.label} {what}, and frames are scored one by one"
     pairs, info = find_pairs(data), reference.info
     scores: list[dict[str, Any]] = []
-    for turn, runner in enumerate((subject.runner(), on_onnxruntime(reference))):
+    for turn, opened in enumerate((subject.opened, on_onnxruntime(reference))):
 
         def step(index: int, turn: int = turn) -> None:
             on_step("evaluating", turn * len(pairs) + index + 1, 2 * len(pairs))
 
-        with DepthModel(RunnerBackend(runner), info, subject.label) as model:
+        with DepthModel(opened.backend, info, opened.label) as model:
             scores.append(evaluate(model, read_samples(pairs), step))
     ours, theirs = scores
     return [

@@ -10,14 +10,14 @@ from tosa_edge.validate.bisect import HEAD, Departed, Tensor, Traces, departs, m
 from tosa_edge.validate.comparison import Comparison
 from tosa_edge.validate.reproduce import Case
 from tosa_edge.validate.reuse_form import reuse_form
-from tosa_edge.validate.runners import Outputs, outputs_of
+from tosa_edge.validate.runs import Outputs, outputs_of
 
 
 def locate(work: Comparison, theirs: Outputs) -> tuple[Departed | None, Case | None]:
     """Layer by layer: the residual stream with the engine's patches given, then what it chose itself."""
     info, least = work.reference.info, checks.LEAST_OVERLAP.get(work.subject.precision, 0.0)
-    runner, tensors, graph = work.subject.revealing()
-    ours = outputs_of(runner, work.feeds, work.tick)
+    backend, tensors, graph = work.subject.revealing()
+    ours = outputs_of(backend, work.feeds, work.tick)
     depth = Tensor(HEAD, "depth")
     if work.selects and checks.wrong_patches((o["kept"] for o in ours), info.tokens):
         named = Departed(f"selection after layer {info.selections[0]}", "kept", None, 0.0)

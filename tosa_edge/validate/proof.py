@@ -20,7 +20,7 @@ from tosa_edge.validate.checks import Check
 from tosa_edge.validate.comparison import Comparison
 from tosa_edge.validate.locate import locate
 from tosa_edge.validate.reproduce import Case, folder_for, reproduce
-from tosa_edge.validate.runners import DidNotRun, Outputs, outputs_of
+from tosa_edge.validate.runs import DidNotRun, Outputs, outputs_of
 from tosa_edge.validate.subject import Subject
 
 OnStep = Callable[[str, int, int], None]
@@ -64,7 +64,7 @@ def prove(
 
     notes: list[str] = []
     try:
-        ours = outputs_of(subject.runner(), feeds, tick)
+        ours = outputs_of(subject.opened.backend, feeds, tick)
     except DidNotRun as failure:
         return Proof((Check("runs", None, None, False),), len(pictures), (failure.what,))
     theirs = work.run(reference)

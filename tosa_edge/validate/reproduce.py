@@ -1,24 +1,33 @@
-"""A failure, put into files and a command of Polygraphy's that shows it without us."""
+"""A failure, put into files and a command of Polygraphy's that shows it without us.
+
+All that is known of Polygraphy is here: its command line, and the form of its JSON files. It is not imported
+and need not be installed; whoever types the command has it, or gets it with `pip install polygraphy`.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import math
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX
 from tosa_edge.pending import written
-from tosa_edge.validate.runners import RTX_SWITCH, Feeds, saved, saved_outputs
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
+    from tosa_edge.validate.runs import Feeds, Outputs
     from tosa_edge.validate.subject import Subject
 
 MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.json", "expected.json"
+# Read once, when Polygraphy starts: TensorRT-RTX in the place of TensorRT.
+RTX_SWITCH = "POLYGRAPHY_USE_TENSORRT_RTX"
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,9 @@ def folder_for(path: Path, own: bool) -> Path:
 def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
     """Writes the files, and gives the command that fails where the engine did."""
     with written(folder, folder=True) as there:
-        saved(feeds, str(there / INPUTS))
-        saved_outputs([{case.tensor: array} for array in case.exact], "float32", str(there / EXPECTED))
+        (there / INPUTS).write_text(feeds_json(feeds))
+        expected = outputs_json([{case.tensor: array} for array in case.exact], "float32")
+        (there / EXPECTED).write_text(expected)
         if case.graph is not None:
             (there / MODEL).write_bytes(case.graph.bytes())
     words = ["polygraphy", "run", str(subject.path if case.graph is None else folder / MODEL)]
@@ -57,6 +67,35 @@ def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
     words += ["--compare", "l2", "--l2-threshold", f"{case.tensor}:{_norm(case):.6g}"]
     switch = f"{RTX_SWITCH}=1 " if subject.backend == TENSORRT_RTX else ""
     return switch + shlex.join(words)
+
+
+def feeds_json(feeds: Feeds) -> str:
+    """Feeds as `--load-inputs` takes them."""
+    return json.dumps([{name: _array(value) for name, value in feed.items()} for feed in feeds])
+
+
+def outputs_json(outputs: Outputs, label: str) -> str:
+    """Outputs, under the name of whoever computed them, as `--load-outputs` takes them."""
+    runs = [
+        _object(
+            "IterationResult",
+            outputs={name: _object("LazyArray", values=_array(value)) for name, value in one.items()},
+            runtime=None,
+            runner_name=label,
+        )
+        for one in outputs
+    ]
+    return json.dumps(_object("RunResults", lst=[[label, runs]]))
+
+
+def _array(value: np.ndarray) -> dict[str, Any]:
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=False)
+    return _object("ndarray", array=base64.b64encode(file.getvalue()).decode())
+
+
+def _object(kind: str, **fields: Any) -> dict[str, Any]:
+    return {**fields, "polygraphy_class": kind}
 
 
 def _norm(case: Case) -> float:

@@ -13,7 +13,6 @@ from tosa_edge.validate.labelled import on_data
 from tosa_edge.validate.peers import find_reference, refuse_foreign
 from tosa_edge.validate.pictures import real_pictures
 from tosa_edge.validate.proof import Proof, prove
-from tosa_edge.validate.runners import require_polygraphy
 from tosa_edge.validate.subject import find_subject
 
 
@@ -30,7 +29,6 @@ def validate(
         data: a folder of pictures with depth: compared on them, and scored on all of them.
     """
     subject = find_subject(engine, reference)
-    require_polygraphy()
     try:
         exact = find_reference(reference or subject.source)
     except MachineLacks:

@@ -1,0 +1,49 @@
+"""`validate` of a TensorRT engine: through contexts, memory and captured graphs, as `run` goes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests import tiny
+from tests.fake_gpu import models
+from tosa_edge.backends.opening import on_plan
+from tosa_edge.engine.host import this_machine
+from tosa_edge.runtime.cuda.graph import Replay
+from tosa_edge.validate import subject
+from tosa_edge.validate.verb import validate
+
+
+@pytest.fixture(autouse=True)
+def this_one(fake, trt, monkeypatch):
+    this_machine.cache_clear()  # with TensorRT
+    monkeypatch.setattr("tosa_edge.validate.pictures.COUNT", 3)
+    # The builder's own part, once more, with more outputs.
+    built = lambda graph, manifest, label: on_plan(trt, graph.bytes(), label)  # noqa: E731
+    monkeypatch.setattr(subject, "_built", built)
+    yield
+    this_machine.cache_clear()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    source = tiny.save(tmp_path / "tiny.onnx", tiny.info())
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    return models.engine(tmp_path, tiny.info(), precision="fp32", model_sha256=digest)
+
+
+def test_it_runs_by_captured_graphs(engine, fake):
+    before = fake.calls("cuGraphLaunch")
+    result = validate(str(engine))
+    assert result["passed"], result
+    assert (result["backend"], result["pictures"]) == ("tensorrt", 3)
+    assert fake.calls("cuGraphLaunch") == before + 2  # the first is plain, and captured after
+
+
+def test_what_only_a_replay_gets_wrong_is_seen(engine, monkeypatch):
+    real = Replay.__call__
+    monkeypatch.setattr(Replay, "__call__", lambda replay: None if replay.captured else real(replay))
+    result = validate(str(engine))  # depth stays that of the first picture
+    assert [check["name"] for check in result["checks"] if not check["passed"]] == ["depth_error"]
+    assert "--trt" in result["reproduce"]
