@@ -28,6 +28,9 @@ TRAIN = [
 ]
 TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.9.1", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
 RTX = ["tensorrt-rtx-cu13>=1.2", "cuda-python>=12.9.1", "polygraphy>=0.53"]
+# ONNX Runtime's plugin for RTX cards. Its CUDA and TensorRT providers come in onnxruntime-gpu, which cannot
+# be an extra: it and the onnxruntime of the core overwrite each other's files (docs/gpu.md).
+ORT_RTX = ["onnxruntime>=1.24", "onnxruntime-ep-nv-tensorrt-rtx>=0.5"]
 # Not pinned: PyTorch for CUDA brings its own. From 3.9 on its interpreter works with NumPy 2.4.
 PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
 VIEWER = ["rerun-sdk>=0.26"]
@@ -78,6 +81,7 @@ setup(
         "train": TRAIN,
         "tensorrt": TENSORRT,
         "rtx": RTX,
+        "ort-rtx": ORT_RTX,
         "plugins": PLUGINS,
         "pycuda": ["pycuda"],
         "viewer": VIEWER,

@@ -12,6 +12,7 @@ import numpy as np
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.opening import open_model
+from tosa_edge.backends.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.model import DEFAULT_MODEL
@@ -51,6 +52,7 @@ class DepthModel:
     when it was loaded (the device's primary one where none was), whatever is current where it is called.
 
     Attributes:
+        provider: of ONNX Runtime, where that is the host.
         fit_on_gpu: whether frames of the host are fitted and depth brought back by the GPU, where the graph
             runs on one; False leaves that to OpenCV.
     """
@@ -68,6 +70,7 @@ class DepthModel:
         self._backend = backend
         self._closed = False
         backend.activate()
+        self.provider: str | None = getattr(backend, "provider", None)
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
         self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
         try:
@@ -77,11 +80,22 @@ class DepthModel:
             raise
 
     @classmethod
-    def load(cls, spec: str = DEFAULT_MODEL, *, fit: str = "letterbox", threads: int = 0) -> DepthModel:
-        """A bundled name, a model folder, an `.onnx` file or an engine; `threads`, of the CPU, 0 is one for
-        each core."""
+    def load(
+        cls,
+        spec: str = DEFAULT_MODEL,
+        *,
+        fit: str = "letterbox",
+        threads: int = 0,
+        provider: str = AUTO,
+    ) -> DepthModel:
+        """A bundled name, a model folder, an `.onnx` file or an engine.
+
+        Args:
+            threads: of the CPU; 0 is one for each core.
+            provider: what computes for ONNX Runtime: cpu, cuda, tensorrt, rtx, or the best that starts.
+        """
         check_mode(fit)
-        opened = open_model(spec, threads)
+        opened = open_model(spec, threads, provider)
         return cls(opened.backend, opened.info, opened.label, fit)
 
     def __call__(self, frame: Any, bgr: bool = False) -> Any:

@@ -58,6 +58,14 @@ def test_providers():
     assert software.providers([])[0].verdict == NEEDED
 
 
+def test_both_onnxruntimes_in_one_environment():
+    known = ["CPUExecutionProvider"]
+    assert len(software.providers(known, ["onnxruntime-gpu"])) == 1
+    _, twice = software.providers(known, ["onnxruntime", "onnxruntime-gpu"])
+    assert (twice.value, twice.verdict) == ("onnxruntime and onnxruntime-gpu", OPTIONAL)
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in twice.remedy
+
+
 @pytest.mark.parametrize(
     ("features", "arch", "value", "verdict"),
     [

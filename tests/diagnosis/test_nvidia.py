@@ -8,6 +8,7 @@ from tests.diagnosis.jetsons import ORIN, THOR, lay
 from tests.engine import samples
 from tosa_edge.diagnosis import OK, OPTIONAL, nvidia
 from tosa_edge.engine.auto import AUTO, choose
+from tosa_edge.errors import MachineLacks
 
 CARD = {
     "sys/bus/pci/devices/0000:00:02.0/vendor": "0x8086\n",
@@ -69,6 +70,20 @@ def test_what_auto_takes_and_why():
     assert here.value.startswith("onnxruntime: no NVIDIA GPU here")
     (on_orin,) = nvidia.chosen(choose(AUTO, samples.machine(samples.ORIN)))
     assert on_orin.value == "tensorrt: the best of what this machine runs"
+
+
+def test_providers_of_onnx_runtime_are_started(monkeypatch):
+    def start(name):
+        if name == "rtx":
+            raise MachineLacks("it does not start", "Do this.")
+
+    monkeypatch.setattr(nvidia, "installed", lambda: ("rtx", "cuda"))
+    monkeypatch.setattr(nvidia, "version_of_provider", lambda name: "1.0")
+    rtx, cuda = nvidia.providers(samples.RTX4070, start)
+    assert (rtx.value, rtx.verdict, rtx.remedy) == ("1.0: it does not start", OPTIONAL, "Do this.")
+    assert (cuda.name, cuda.value, cuda.verdict) == ("provider cuda", "1.0, starts", OK)
+    monkeypatch.setattr(nvidia, "find_gpu", lambda: None)
+    assert [one.verdict for one in nvidia.providers(None, start)] == [OK, OK]
 
 
 @pytest.mark.parametrize(

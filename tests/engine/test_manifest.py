@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from tests import tiny
 from tests.engine.samples import for_rtx, manifest, on_jetson
 from tests.fuzzing import fuzz
-from tosa_edge.engine.manifest import FORMAT, Judged, Manifest, NewerFormat, Plugin, Validation, read_manifest
+from tosa_edge.engine.manifest import (
+    FORMAT,
+    Judged,
+    Manifest,
+    NewerFormat,
+    Plugin,
+    Provider,
+    Validation,
+    read_manifest,
+)
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.strict_json import MAX_BYTES
 
@@ -22,9 +31,12 @@ def raw(**changes):
 
 
 def older(format, **changes):
-    """As formats before 4 were written: without the GPU's size, and before 3 without the graph."""
+    """As earlier formats were written: before 5 without a provider, 4 the GPU's size, 3 the graph."""
     found = raw(format=format, **changes)
-    del found["host"]["multiprocessors"], found["host"]["module"]
+    if format < 5:
+        del found["provider"]
+    if format < 4:
+        del found["host"]["multiprocessors"], found["host"]["module"]
     if format < 3:
         del found["graph"]
     return found
@@ -58,7 +70,9 @@ def encoded(value) -> bytes:
         manifest(format=1),
         manifest(format=2),
         manifest(format=3, graph=tiny.info()),
+        manifest(format=4),
         manifest(graph=tiny.selective_info()),
+        manifest(provider=Provider("rtx", "0.5.0")),
     ],
 )
 def test_there_and_back(made):
@@ -84,7 +98,13 @@ def test_a_manifest_of_the_second_format_says_nothing_of_its_graph():
 def test_a_manifest_of_the_third_format_says_nothing_of_the_gpu_s_size():
     assert Manifest.from_json(encoded(older(3))).host.module is None
     with pytest.raises(ValueError, match="host the field 'multiprocessors' is not known"):
-        Manifest.from_json(encoded(raw(format=3)))
+        Manifest.from_json(encoded({**older(3), "host": older(4)["host"]}))
+
+
+def test_a_manifest_of_the_fourth_format_knows_no_provider():
+    assert Manifest.from_json(encoded(older(4))).provider is None
+    with pytest.raises(ValueError, match="the field 'provider' is not known"):
+        Manifest.from_json(encoded(raw(format=4)))
 
 
 def test_what_was_not_run_is_said():

@@ -16,6 +16,9 @@ NAMES = {
     "m-dense-14x14-b1.int8.tensorrt-rtx.sm86.sm120.engine": EngineName(
         "m", "dense", 14, 14, 1, "int8", "tensorrt-rtx", (86, 120)
     ),
+    "m-g1-252x336-b1.fp16.onnxruntime.rtx.onnx": EngineName(
+        "m", "g1", 252, 336, 1, "fp16", "onnxruntime", (), "rtx"
+    ),
     # The name of a model may hold what separates the parts.
     "my-robot.v2-g1-x-g1-28x42-b1.fp32.tensorrt-rtx.engine": EngineName(
         "my-robot.v2-g1-x", "g1", 28, 42, 1, "fp32", "tensorrt-rtx"
@@ -42,6 +45,8 @@ def test_there_and_back(text):
         "m-g1-252x336-b1.fp32.onnxruntime.engine",  # ONNX Runtime's are ONNX
         "m-g1-252x336-b1.fp32.tensorrt.onnx",
         "m-g1-252x336-b1.fp32.tensorrt.sm87.engine.json",
+        "m-g1-252x336-b1.fp32.tensorrt.cuda.engine",
+        "m-g1-252x336-b1.fp32.onnxruntime.cpu.onnx",
     ],
 )
 def test_other_names_are_not_engines(text):

@@ -1,4 +1,4 @@
-"""The backend that runs anywhere: ONNX Runtime on the CPU."""
+"""The backend that runs anywhere: ONNX Runtime, on the CPU or by another of its providers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
 from tosa_edge.backends import Activated, Port
+from tosa_edge.backends.providers import CPU, first_line, open_session
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
@@ -27,15 +28,23 @@ class OnnxRuntimeBackend(Activated):
         profile: a path prefix; when given, ONNX Runtime's profile is written there by `deactivate`.
         optimise: False computes the graph node for node, as it is written: slower, and what others are
             compared with.
+        provider: cpu, cuda, tensorrt or rtx; one that does not start is refused, never replaced.
     """
 
     def __init__(
-        self, graph: LoadedGraph, threads: int = 0, profile: Path | None = None, optimise: bool = True
+        self,
+        graph: LoadedGraph,
+        threads: int = 0,
+        profile: Path | None = None,
+        optimise: bool = True,
+        provider: str = CPU,
     ) -> None:
         self.label = graph.label
         self.threads = machine.threads(threads)
         self.profile = profile
         self.optimise = optimise
+        self.provider = provider
+        self._half = graph.info.precision == "fp16"
         self.profile_path: Path | None = None
         self._bytes: bytes | None = graph.bytes()
         self._session: Any = None
@@ -63,12 +72,12 @@ class OnnxRuntimeBackend(Activated):
             options.enable_profiling = True
             options.profile_file_prefix = str(self.profile)
         try:
-            self._session = onnxruntime.InferenceSession(
-                self._bytes, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(self._bytes, options, self.provider, self._half)
+        except TosaEdgeError:
+            raise
         except Exception as error:  # its exceptions share no base class below Exception
             raise TosaEdgeError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot load {self.label}: {_first_line(error)}",
+                f"ONNX Runtime {onnxruntime.__version__} cannot load {self.label}: {first_line(error)}",
                 "Export it again with `tosa-edge export`, or update onnxruntime (see `tosa-edge doctor`).",
             ) from error
 
@@ -101,7 +110,7 @@ class OnnxRuntimeBackend(Activated):
         except Exception as error:
             ports = ", ".join(f"{p.name} {p.dtype} {list(p.shape)}" for p in self.inputs)
             raise TosaEdgeError(
-                f"{self.label} did not run: {_first_line(error)}", f"Its inputs are: {ports}."
+                f"{self.label} did not run: {first_line(error)}", f"Its inputs are: {ports}."
             ) from error
         return dict(zip((p.name for p in session.get_outputs()), results, strict=True))
 
@@ -114,7 +123,3 @@ class OnnxRuntimeBackend(Activated):
 def _port(argument: Any) -> Port:
     kind = argument.type.removeprefix("tensor(").removesuffix(")")
     return Port(argument.name, tuple(argument.shape), _DTYPES.get(kind, kind))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

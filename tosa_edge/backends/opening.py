@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.backends.providers import AUTO, CPU, check_choice, choose
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX, rebuild
+from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine, load_graph, manifest_of, open_engine
 from tosa_edge.engine.names import is_engine
@@ -27,26 +30,62 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """`backend` is not active yet; `host` names what it is, as a manifest does."""
+    """`backend` is not active yet; `host` names what it is, as a manifest does, and `provider` which part of
+    ONNX Runtime computes, where that is the host."""
 
     backend: Backend
     info: GraphInfo
     label: str
     host: str
+    provider: str | None = None
 
 
-def open_model(spec: str, threads: int = 0) -> Opened:
-    """Args: threads: of ONNX Runtime, 0 is one for each core."""
+def open_model(spec: str, threads: int = 0, provider: str = AUTO) -> Opened:
+    """MODEL or engine.
+
+    Args:
+        threads: of ONNX Runtime, 0 is one for each core.
+        provider: of ONNX Runtime, for a MODEL; an engine has that which it was built for.
+    """
     path = find_graph(spec)
     if is_engine(path):
         manifest = manifest_of(path)
+        refuse_other_provider(path, manifest, provider)
         if manifest.backend != ONNXRUNTIME:
             return on_tensorrt(path, manifest)
-    return on_onnxruntime(load_graph(spec), threads)
+        return on_onnxruntime(load_graph(spec), threads, provider_of(manifest))
+    return on_onnxruntime(load_graph(spec), threads, chosen(provider))
 
 
-def on_onnxruntime(graph: LoadedGraph, threads: int = 0) -> Opened:
-    return Opened(OnnxRuntimeBackend(graph, threads), graph.info, graph.label, ONNXRUNTIME)
+def on_onnxruntime(graph: LoadedGraph, threads: int = 0, provider: str = CPU) -> Opened:
+    backend = OnnxRuntimeBackend(graph, threads, provider=provider)
+    return Opened(backend, graph.info, graph.label, ONNXRUNTIME, provider)
+
+
+def chosen(provider: str) -> str:
+    """The provider that `auto` comes to, or the one asked for; what there is to say of it is logged."""
+    found, notes = choose(provider)
+    for note in notes:
+        logging.getLogger("tosa_edge").warning("%s", note)
+    return found
+
+
+def provider_of(manifest: Manifest) -> str:
+    return manifest.provider.name if manifest.provider else CPU
+
+
+def refuse_other_provider(path: Path, manifest: Manifest, asked: str) -> None:
+    """An engine runs on what it was built for and validated on."""
+    check_choice(asked)
+    if asked == AUTO or (manifest.backend == ONNXRUNTIME and asked == provider_of(manifest)):
+        return
+    theirs = TITLES[manifest.backend]
+    if manifest.backend == ONNXRUNTIME:
+        theirs += f" with --provider {provider_of(manifest)}"
+    raise TosaEdgeError(
+        f"{path} is an engine for {theirs}, and --provider {asked} was asked for",
+        f"Leave --provider out, or build another: tosa-edge build {manifest.source} --provider {asked}.",
+    )
 
 
 def on_tensorrt(path: Path, manifest: Manifest) -> Opened:

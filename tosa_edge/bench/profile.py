@@ -11,17 +11,20 @@ from collections import defaultdict
 from pathlib import Path
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.backends.providers import CPU
 from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.graph import LoadedGraph
 
 _KERNEL = "_kernel_time"
 
 
-def profile(graph: LoadedGraph, threads: int = 0, runs: int = 10) -> list[dict[str, object]]:
+def profile(
+    graph: LoadedGraph, threads: int = 0, runs: int = 10, provider: str = CPU
+) -> list[dict[str, object]]:
     """Rows of `op`, `ms` and `nodes` for one run, and `share` of the whole; the largest first."""
     feeds = feeds_for(graph.info)
     with tempfile.TemporaryDirectory() as folder:
-        backend = OnnxRuntimeBackend(graph, threads, profile=Path(folder) / "profile")
+        backend = OnnxRuntimeBackend(graph, threads, profile=Path(folder) / "profile", provider=provider)
         with backend:
             for _ in range(runs + 1):
                 backend.infer(feeds)

@@ -17,7 +17,8 @@ from itertools import islice
 import numpy as np
 
 from tosa_edge import machine
-from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.backends import providers
+from tosa_edge.backends.opening import chosen, on_onnxruntime
 from tosa_edge.bench.graphs import graph_of
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine import ONNXRUNTIME
@@ -83,11 +84,13 @@ def stream(
     frames: Iterable[Sample],
     threads: int = 0,
     on_frame: Callable[[int], None] = lambda index: None,
+    provider: str = providers.AUTO,
 ) -> dict[str, object]:
     """A row for each schedule: times, ratio to the first, accuracy, and how often it refreshed."""
+    used = chosen(provider)
     with ExitStack() as stack:
         loaded: dict[str, DepthModel] = {}
-        turns = [_Turns(_model(schedule, loaded, stack, threads)) for schedule in schedules]
+        turns = [_Turns(_model(schedule, loaded, stack, threads, used)) for schedule in schedules]
         for number, block in enumerate(_blocks(frames)):
             for place in range(len(turns)):
                 turn = turns[(number + place) % len(turns)]
@@ -96,7 +99,7 @@ def stream(
                     turn.delta1.append(scored.model["delta1"])
             on_frame(len(turns[0].times_ms) - 1)
     return {
-        "rows": [_row(s, turn, turns[0]) for s, turn in zip(schedules, turns, strict=True)],
+        "rows": [_row(s, turn, turns[0], used) for s, turn in zip(schedules, turns, strict=True)],
         "frames": len(turns[0].times_ms),
         "baseline": schedules[0].name,
         "threads": threads or machine.cores(),
@@ -110,19 +113,19 @@ def _blocks(frames: Iterable[Sample]) -> Iterator[list[Sample]]:
         yield block
 
 
-def _model(schedule: Schedule, loaded: dict[str, DepthModel], stack: ExitStack, threads: int) -> Predictor:
+def _model(
+    schedule: Schedule, loaded: dict[str, DepthModel], stack: ExitStack, threads: int, provider: str
+) -> Predictor:
     for spec in (schedule.full, schedule.reuse):
         if spec is not None and spec not in loaded:
-            graph = graph_of(spec)
-            loaded[spec] = stack.enter_context(
-                DepthModel(OnnxRuntimeBackend(graph, threads), graph.info, graph.label)
-            )
+            opened = on_onnxruntime(graph_of(spec), threads, provider)
+            loaded[spec] = stack.enter_context(DepthModel(opened.backend, opened.info, opened.label))
     if schedule.reuse is None or schedule.refresh is None:
         return loaded[schedule.full]
     return StreamingModel(loaded[schedule.full], loaded[schedule.reuse], schedule.refresh)
 
 
-def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
+def _row(schedule: Schedule, turn: _Turns, first: _Turns, provider: str) -> dict[str, object]:
     blocks = max(1, len(turn.times_ms) // _BLOCK)
     theirs, ours = (
         np.array([part.sum() for part in np.array_split(np.array(t.times_ms), blocks)]) for t in (first, turn)
@@ -132,6 +135,7 @@ def _row(schedule: Schedule, turn: _Turns, first: _Turns) -> dict[str, object]:
     return {
         "name": schedule.name,
         "backend": ONNXRUNTIME,
+        "provider": provider,
         "mean_ms": round(float(np.mean(turn.times_ms)), 3),
         "p50_ms": round(float(np.median(turn.times_ms)), 3),
         "peak_mb": None,  # of two sessions at once: not measured

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from tosa_edge import machine
-from tosa_edge.backends.opening import Opened, on_onnxruntime, open_model
+from tosa_edge.backends.opening import Opened, chosen, on_onnxruntime, open_model
+from tosa_edge.backends.providers import AUTO, CPU
 from tosa_edge.bench import memory
 from tosa_edge.bench.graphs import feeds_for, graph_of, split
 from tosa_edge.bench.interleave import Variant, interleave, rows
@@ -16,10 +17,14 @@ from tosa_edge.engine.host import this_machine
 
 
 def bench(
-    specs: Sequence[str], rounds: int, threads: int = 0, on_round: Callable[[int], None] = lambda index: None
+    specs: Sequence[str],
+    rounds: int,
+    threads: int = 0,
+    on_round: Callable[[int], None] = lambda index: None,
+    provider: str = AUTO,
 ) -> dict[str, object]:
     """Rows for each MODEL; ratios with respect to the first."""
-    found = [_open(spec, threads) for spec in specs]
+    found = [_open(spec, threads, provider) for spec in specs]
     names = [opened.label for opened in found]
     with ExitStack() as stack:
         variants = [_variant(stack, opened) for opened in found]
@@ -28,9 +33,10 @@ def bench(
             row.update(drawn(variant.run))
     for row, spec, opened in zip(table, specs, found, strict=True):
         info = opened.info
-        # Of an engine most memory is the GPU's, and no system tells what a process has of it.
-        row["peak_mb"] = memory.peak_mb(spec, threads) if opened.host == ONNXRUNTIME else None
-        row["backend"], row["size"] = opened.host, f"{info.height}x{info.width}"
+        # On a GPU most memory is the GPU's, and no system tells what a process has of it.
+        row["peak_mb"] = memory.peak_mb(spec, threads) if opened.provider == CPU else None
+        row["backend"], row["provider"] = opened.host, opened.provider
+        row["size"] = f"{info.height}x{info.width}"
         row["tokens"], row["kept"], row["batch"] = info.tokens, info.kept or info.tokens, info.batch
         row["query_stride"], row["group"] = info.query_stride, info.group
     return {
@@ -42,10 +48,10 @@ def bench(
     }
 
 
-def _open(spec: str, threads: int) -> Opened:
+def _open(spec: str, threads: int, provider: str) -> Opened:
     if not split(spec)[1]:
-        return open_model(spec, threads)
-    return on_onnxruntime(graph_of(spec), threads)
+        return open_model(spec, threads, provider)
+    return on_onnxruntime(graph_of(spec), threads, chosen(provider))
 
 
 def _variant(stack: ExitStack, opened: Opened) -> Variant:
@@ -60,6 +66,9 @@ def _gpu(found: Sequence[Opened]) -> dict[str, object]:
     """Named where it was measured: the GPU, and the TensorRT that ran on it."""
     hosts = sorted({opened.host for opened in found} - {ONNXRUNTIME})
     facts: dict[str, object] = {}
+    if any(opened.provider not in (CPU, None) for opened in found):
+        here = this_machine((ONNXRUNTIME,))
+        facts["gpu"] = here.gpu.name if here.gpu else None
     for host in hosts:
         here = this_machine((host,))
         facts |= {"gpu": here.gpu.name if here.gpu else None, host: here.versions[host]}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit
 from tosa_edge.cli.tables import print_table
 
 EXAMPLES = ("tosa-edge bench", "tosa-edge bench tosa_depth_s:dense tosa_depth_s:168x224 --rounds 50")
@@ -37,6 +37,7 @@ def main(
     rounds: RoundsOption = 30,
     threads: ThreadsOption = 0,
     profile: ProfileFlag = False,
+    provider: ProviderOption = "auto",
     clip: ClipOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -46,7 +47,7 @@ def main(
     forms alternate along the clip instead, tokens chosen at every frame or at some: speed and accuracy.
     """
     if clip is not None:
-        return _along(clip, models or [], threads, as_json, profile)
+        return _along(clip, models or [], threads, as_json, profile, provider)
     from tosa_edge.bench.graphs import graph_of, variants_of
     from tosa_edge.bench.variants import bench
     from tosa_edge.cli.progress import progress
@@ -55,19 +56,19 @@ def main(
     usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
     specs = [one for spec in models or usual for one in variants_of(spec)]
     with progress("bench", rounds, "rounds") as step:
-        result: dict[str, Any] = bench(specs, rounds, threads, step)
+        result: dict[str, Any] = bench(specs, rounds, threads, step, provider)
     if profile:
         from tosa_edge.bench.profile import profile as by_operator
 
         result["profile"] = {
-            row["name"]: by_operator(graph_of(s), threads)
+            row["name"]: by_operator(graph_of(s), threads, provider=row["provider"])
             for row, s in zip(result["rows"], specs, strict=True)
         }
     _say(result)
     emit(result, as_json)
 
 
-def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: bool) -> None:
+def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: bool, provider: str) -> None:
     from tosa_edge.bench.streaming import stream, usual
     from tosa_edge.cli.progress import progress
     from tosa_edge.errors import TosaEdgeError
@@ -83,7 +84,7 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
     pairs = find_pairs(clip)
     model = models[0] if models else DEFAULT_MODEL
     with progress("bench", len(pairs)) as step:
-        measured = stream(usual(model), read_samples(pairs), threads, step)
+        measured = stream(usual(model), read_samples(pairs), threads, step, provider)
     result = {**measured, "clip": str(clip), "model": model}
     _say_along(result)
     emit(result, as_json)
@@ -144,6 +145,8 @@ def _where(result: dict[str, Any]) -> str:
     parts = [host["gpu"]] if "gpu" in host else []
     parts += [f"{TITLES[name]} {host[name]}" for name in sorted(hosts - {ONNXRUNTIME})]
     if ONNXRUNTIME in hosts:
-        parts += [host["cpu"], f"{result['threads']} threads, ONNX Runtime {host['onnxruntime']}"]
+        used = sorted({row["provider"] for row in result["rows"]} - {None, "cpu"})
+        by = f" with {', '.join(used)}" if used else ""
+        parts += [host["cpu"], f"{result['threads']} threads, ONNX Runtime {host['onnxruntime']}{by}"]
     modes = sorted({row["power_mode"] for row in result["rows"] if "power_mode" in row})
     return ", ".join([*map(str, parts), *(f"power mode {mode}" for mode in modes)])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -51,6 +51,7 @@ def main(
     target: TargetOption = None,
     max_drop: MaxDropOption = None,
     plugin: PluginOption = "auto",
+    provider: ProviderOption = "auto",
     no_validate: ValidateFlag = False,
     out: OutOption = None,
     as_json: JsonFlag = False,
@@ -81,6 +82,7 @@ def main(
             watch,
             max_drop=max_drop,
             plugin=plugin,
+            provider=provider,
             validate=not no_validate,
         )
     result = built.as_dict()

@@ -26,6 +26,13 @@ JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; all else on stderr.")
 ]
 
+ProviderOption = Annotated[
+    str,
+    typer.Option(
+        "--provider", help="What computes for ONNX Runtime: auto, cpu, cuda, tensorrt or rtx. docs/gpu.md"
+    ),
+]
+
 
 def emit(result: dict[str, Any], as_json: bool) -> None:
     """The machine-readable answer of a verb, when it was asked for."""

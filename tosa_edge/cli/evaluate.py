@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
 from tosa_edge.cli.tables import Row, print_table
 from tosa_edge.model import DEFAULT_MODEL
 
@@ -34,6 +34,7 @@ def main(
     limit: LimitOption = None,
     prefix: PrefixOption = "",
     fit: FitOption = "letterbox",
+    provider: ProviderOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Measure depth against ground truth, beside two baselines that know nothing."""
@@ -48,8 +49,16 @@ def main(
         raise TosaEdgeError(
             f"no frame of {data} begins with {prefix!r}", "Leave --prefix out to take all of them."
         )
-    with DepthModel.load(model, fit=fit) as loaded, progress(loaded.label, len(pairs)) as step:
-        result = {**evaluate(loaded, read_samples(pairs), step), "model": loaded.label, "data": str(data)}
+    with (
+        DepthModel.load(model, fit=fit, provider=provider) as loaded,
+        progress(loaded.label, len(pairs)) as step,
+    ):
+        result = {
+            **evaluate(loaded, read_samples(pairs), step),
+            "model": loaded.label,
+            "provider": loaded.provider,
+            "data": str(data),
+        }
     _say(result)
     emit(result, as_json)
 

@@ -80,10 +80,12 @@ def _engine(result: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("elsewhere", "whole, and fit for the GPUs it was built for"))
     if not fit["fits"]:
         lines.append(("to get one that fits", fit["rebuild"]))
+    by = m["provider"]
+    provider = f", provider {by['name']} {by['version']}" if by else ""
     targets = ", ".join(f"sm{sm}" for sm in m["targets"])
     lines += [
         ("built", f"{m['built']} by tosa-edge {m['tosa_edge']} from {m['source']}"),
-        ("for", f"{m['backend']} {m['backend_version']}{f', {targets}' if targets else ''}"),
+        ("for", f"{m['backend']} {m['backend_version']}{provider}{f', {targets}' if targets else ''}"),
         ("on", _host(m["host"])),
         ("precision, form", f"{m['precision']}, {m['form']}"),
         ("keep, query stride, group", f"{m['keep']:g}, {m['query_stride']}, {m['group']}"),

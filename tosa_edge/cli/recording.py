@@ -30,6 +30,7 @@ def record(
     most: int | None = None,
     recursive: bool = False,
     usual: Path | None = None,
+    provider: str = "auto",
 ) -> dict[str, Any]:
     """Runs everything and returns what `--json` prints.
 
@@ -52,7 +53,7 @@ def record(
         raise TosaEdgeError("--metres is of one camera's picture", "Run one source at a time with it.")
     stop = Event()
     with ExitStack() as stack:
-        model, load_ms = _load(stack, engine, fit, refresh, reuse, known)
+        model, used, load_ms = _load(stack, engine, fit, refresh, reuse, known, provider)
         sources = open_sources(specs, recursive)
         for source in sources:
             stack.callback(source.close)
@@ -79,6 +80,7 @@ def record(
         "model": model.label,
         "size": f"{model.info.height}x{model.info.width}",
         "fit": fit,
+        "provider": used,
         "source": ", ".join(source.label for source in sources),
         "refreshed": getattr(model, "refreshed", 1.0),
         "left_out": [note for source in sources for note in getattr(source, "notes", ())],
@@ -99,9 +101,16 @@ def _ends(source: Source) -> bool:
 
 
 def _load(
-    stack: ExitStack, engine: str, fit: str, refresh: str, reuse: str | None, known: Sequence[str]
-) -> tuple[Predictor, float]:
-    """The model, perhaps of two forms taken in turn, perhaps in metres; and how long that took in ms."""
+    stack: ExitStack,
+    engine: str,
+    fit: str,
+    refresh: str,
+    reuse: str | None,
+    known: Sequence[str],
+    provider: str,
+) -> tuple[Predictor, str | None, float]:
+    """The model, perhaps of two forms taken in turn, perhaps in metres; ONNX Runtime's provider; and how long
+    that took in ms."""
     import time
 
     from tosa_edge.depth_model import DepthModel
@@ -111,13 +120,15 @@ def _load(
 
     rule, places = parse_refresh(refresh), [parse_known(text) for text in known]
     began = time.perf_counter()
-    model: Predictor = stack.enter_context(DepthModel.load(engine, fit=fit))
+    first = stack.enter_context(DepthModel.load(engine, fit=fit, provider=provider))
+    model: Predictor = first
     if rule is not None:
-        other = stack.enter_context(DepthModel.load(reuse or reuse_of(engine), fit=fit))
-        model = StreamingModel(model, other, rule)  # type: ignore[arg-type]
+        again = reuse or reuse_of(engine)
+        other = stack.enter_context(DepthModel.load(again, fit=fit, provider=provider))
+        model = StreamingModel(first, other, rule)
     if places:
         model = MetricModel(model, places)
-    return model, 1000 * (time.perf_counter() - began)
+    return model, first.provider, 1000 * (time.perf_counter() - began)
 
 
 def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def]

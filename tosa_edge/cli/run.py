@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit
 from tosa_edge.model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def main(
     model: ModelOption = DEFAULT_MODEL,
     recursive: RecursiveFlag = False,
     refresh: RefreshOption = "1",
+    provider: ProviderOption = "auto",
     reuse: ReuseOption = None,
     record: RecordOption = None,
     out: OutOption = None,
@@ -157,6 +158,7 @@ def main(
         most=frames,
         recursive=recursive,
         usual=None if no_files else usual,
+        provider=provider,
     )
     recording.say(result)
     emit(result, as_json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
 from tosa_edge.cli.tables import print_table
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
@@ -30,6 +30,7 @@ def main(
     engine: EngineArgument,
     reference: ReferenceOption = None,
     data: DataOption = None,
+    provider: ProviderOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Is an engine still right? Compared with its float32 model in ONNX Runtime, on real pictures.
@@ -42,7 +43,7 @@ def main(
     from tosa_edge.validate.verb import validate
 
     with bars(f"loading {engine}") as on_step:
-        result = validate(engine, reference, data, on_step)
+        result = validate(engine, reference, data, on_step, provider)
     _say(result)
     emit(result, as_json)
     if not result["passed"]:
@@ -71,10 +72,15 @@ def say_failure(result: dict[str, Any]) -> None:
         console.print(f"see it with: {result['reproduce']}", markup=False, soft_wrap=True)
 
 
+def _host(result: dict[str, Any]) -> str:
+    provider = result["provider"]
+    return result["backend"] + (f" ({provider})" if provider not in (None, "cpu") else "")
+
+
 def _say(result: dict[str, Any]) -> None:
     source = result["data"] or "the bundled clip"
     title = (
-        f"{result['engine']}\n{result['precision']} on {result['backend']} against {result['reference']}, "
+        f"{result['engine']}\n{result['precision']} on {_host(result)} against {result['reference']}, "
         f"{result['pictures']} pictures of {source}"
     )
     rows = []

@@ -34,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "cuda-python": nvidia.bindings,
     "TensorRT": nvidia.tensorrt,
     "versions": nvidia.pair,
+    "ONNX Runtime on a GPU": nvidia.providers,
     "backend": nvidia.chosen,
     "GStreamer": video.gstreamer,
     "video": video.writers,

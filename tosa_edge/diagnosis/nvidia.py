@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from tosa_edge import machine
+from tosa_edge.backends.providers import installed, start
+from tosa_edge.backends.providers import version as version_of_provider
 from tosa_edge.diagnosis.finding import OK, OPTIONAL, Finding, finding
 from tosa_edge.diagnosis.jetson import jetpack, package_version, tensorrt_of
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.auto import AUTO, Choice, choose
+from tosa_edge.engine.auto import AUTO, Choice, choose_all
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu, find_gpu
 from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.tensorrt_versions import expected, numbers, troubles
+from tosa_edge.errors import MachineLacks
 
 ROOT = Path("/")
 _LETS_GO = (12, 9, 1)  # the first cuda-python whose calls let other threads run
@@ -137,6 +141,22 @@ def pair(root: Path = ROOT, version: str | None = None, found: Gpu | None = None
     return [finding("versions", value, remedy)]
 
 
+def providers(found: Gpu | None = None, start: Callable[[str], None] = start) -> list[Finding]:
+    """ONNX Runtime's for a GPU, where their packages are: each is started."""
+    findings = []
+    for name in installed():
+        said, remedy = f"{version_of_provider(name)}, starts", ""
+        if (found or find_gpu()) is None:
+            said = f"{version_of_provider(name)}, of no use without an NVIDIA GPU"
+        else:
+            try:
+                start(name)
+            except MachineLacks as error:
+                said, remedy = f"{version_of_provider(name)}: {error.what}", error.remedy
+        findings.append(finding(f"provider {name}", said, remedy))
+    return findings
+
+
 def _without_tensorrt(root: Path, arch: str) -> tuple[str, str]:
     """Installed by JetPack and not seen by this Python is the usual case on a Jetson."""
     libraries = package_version(_text(root / "var/lib/dpkg/status"), "libnvinfer10")
@@ -152,7 +172,7 @@ def _without_tensorrt(root: Path, arch: str) -> tuple[str, str]:
 
 def chosen(choice: Choice | None = None) -> list[Finding]:
     """What `tosa-edge build` takes here when nobody says otherwise, and why."""
-    choice = choice or choose(AUTO, this_machine(BACKENDS))
+    choice = choice or choose_all(AUTO, AUTO, this_machine(BACKENDS))
     why = "; ".join(choice.notes) or "the best of what this machine runs"
     return [Finding("backend auto", f"{choice.backend}: {why}", OK)]
 

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from tosa_edge import __version__, machine
 from tosa_edge.diagnosis.finding import NEEDED, Finding, finding
 
+ALONE = (
+    "They overwrite each other's files. `pip uninstall -y onnxruntime onnxruntime-gpu`, then install the one "
+    "you want: `pip install onnxruntime`, or `pip install 'onnxruntime-gpu[cuda,cudnn]'` for a GPU."
+)
 # By the name they are imported by; the one that pip knows is not always the same.
 CORE = {"numpy": "numpy", "onnx": "onnx", "typer": "typer", "rich": "rich", "onnxruntime": "onnxruntime"}
 _EXPORT = "For export and training: `pip install 'tosa-edge[export]'`."
@@ -55,15 +59,21 @@ def _loaded(name: str, package: str, module: str = "", install: str = "") -> Fin
     return Finding(name, str(getattr(loaded, "__version__", None) or machine.version_of(package) or "there"))
 
 
-def providers(known: Sequence[str] | None = None) -> list[Finding]:
+def providers(known: Sequence[str] | None = None, packages: Sequence[str] | None = None) -> list[Finding]:
+    """Those of the onnxruntime that is imported. Two packages write into its one folder."""
     if known is None:
         try:
             known = importlib.import_module("onnxruntime").get_available_providers()
         except (ImportError, AttributeError):  # a folder that an interrupted upgrade left imports, empty
             known = ()
+    if packages is None:
+        packages = [name for name in ("onnxruntime", "onnxruntime-gpu") if machine.version_of(name)]
     short = [name.removesuffix("ExecutionProvider") for name in known]
     remedy = "" if "CPU" in short else "Install it again: `pip install --force-reinstall onnxruntime`."
-    return [finding("ONNX Runtime's providers", ", ".join(short) or "none", remedy, NEEDED)]
+    found = [finding("ONNX Runtime's providers", ", ".join(short) or "none", remedy, NEEDED)]
+    if len(packages) > 1:
+        found.append(finding("onnxruntime twice", " and ".join(packages), ALONE))
+    return found
 
 
 def optional() -> list[Finding]:

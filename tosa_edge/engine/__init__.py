@@ -13,4 +13,6 @@ ONNXRUNTIME = "onnxruntime"
 TENSORRT = "tensorrt"
 TENSORRT_RTX = "tensorrt-rtx"
 BACKENDS = (ONNXRUNTIME, TENSORRT, TENSORRT_RTX)
+# What computes for ONNX Runtime where it is not the CPU, the best first.
+GPU_PROVIDERS = ("rtx", "tensorrt", "cuda")
 PRECISIONS = ("fp32", "fp16", "int8")

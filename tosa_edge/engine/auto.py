@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tosa_edge.backends import providers
+from tosa_edge.backends.providers import CPU
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import INSTALL, TITLES
 from tosa_edge.engine.host import Machine
@@ -21,10 +23,11 @@ _RTX_SM = (75, 80, 86, 89, 120, 121)
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend, and what the user should know about the choice."""
+    """A backend, and what the user should know about the choice. `provider` is of ONNX Runtime."""
 
     backend: str
     notes: tuple[str, ...] = ()
+    provider: str = CPU
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,24 @@ def choose(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choic
             f"Add --backend {TENSORRT_RTX}, or leave --target out.",
         )
     return _best(machine) if asked == AUTO else _named(asked, machine)
+
+
+def choose_all(asked: str, provider: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choice:
+    """As `choose`, with the provider where ONNX Runtime is the backend; naming one asks for ONNX Runtime."""
+    providers.check_choice(provider)
+    if provider != AUTO:
+        if asked not in (AUTO, ONNXRUNTIME):
+            raise TosaEdgeError(
+                f"--provider {provider} is of ONNX Runtime, and --backend {asked} was asked for",
+                f"Leave --provider out, or take --backend {ONNXRUNTIME}.",
+            )
+        asked = ONNXRUNTIME
+    choice = choose(asked, machine, targets)
+    if choice.backend != ONNXRUNTIME:
+        return choice
+    found, notes = providers.choose(provider)
+    # What would be better than the CPU is of no use where the GPU is used.
+    return replace(choice, provider=found, notes=(*(choice.notes if found == CPU else ()), *notes))
 
 
 def choose_plugin(asked: str, backend: str, library: Path | None, operators: int) -> Ways:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge import __version__
+from tosa_edge.backends.providers import CPU
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
-from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Ways, choose, choose_plugin
+from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Choice, Ways, choose_all, choose_plugin
 from tosa_edge.engine.built import Built, Watch
 from tosa_edge.engine.candidates import Candidate, about_choice, candidates
 from tosa_edge.engine.compatibility import TITLES
@@ -47,6 +48,7 @@ def build(
     *,
     max_drop: float | None = None,
     plugin: str = AUTO,
+    provider: str = AUTO,
     validate: bool = True,
 ) -> Built:
     """An engine for this machine, or for the `targets`.
@@ -58,6 +60,7 @@ def build(
         out: a file, or a folder for the engine under its own name.
         max_drop: of delta1 in calibration; what costs most stays in float.
         plugin: on or off: our layers in TensorRT, or its own. auto: the faster of them.
+        provider: cpu, cuda, tensorrt or rtx: what computes, where ONNX Runtime is the backend.
         validate: compare the engine with its float32 model. What fails is built all the same, and says so.
     """
     began = time.perf_counter()
@@ -66,7 +69,7 @@ def build(
             f"there is no precision {precision!r}", f"Choose one of: {', '.join(PRECISIONS)}."
         )
     machine = this_machine((backend,) if backend in BACKENDS else BACKENDS)
-    choice = choose(backend, machine, targets)
+    choice = choose_all(backend, provider, machine, targets)
     if max_drop is not None and pictures is None:
         raise TosaEdgeError(
             "--max-drop is for calibration, and there is none without pictures",
@@ -75,7 +78,7 @@ def build(
     source = find_source(spec, precision, rest_is_half(choice.backend, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
     ways = _ways(plugin, choice.backend, graph)
-    engine = _place(out, _named(source, graph, precision, choice.backend, targets, machine), choice.backend)
+    engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
     if engine.exists() and engine.samefile(source):
         raise TosaEdgeError(f"{engine} is the MODEL itself", "Give the engine another name with -o.")
 
@@ -142,12 +145,20 @@ def _place(out: Path | None, name: EngineName, backend: str) -> Path:
 
 
 def _named(
-    source: Path, graph: LoadedGraph, precision: str, backend: str, targets: tuple[int, ...], machine: Machine
+    source: Path,
+    graph: LoadedGraph,
+    precision: str,
+    choice: Choice,
+    targets: tuple[int, ...],
+    machine: Machine,
 ) -> EngineName:
     model, variant = model_and_variant(source, graph.info)
     info = graph.info
-    own = (machine.gpu.sm,) if backend == TENSORRT and machine.gpu else targets
-    return EngineName(model, variant, info.height, info.width, info.batch, precision, backend, own)
+    own = (machine.gpu.sm,) if choice.backend == TENSORRT and machine.gpu else targets
+    provider = None if choice.provider == CPU else choice.provider
+    return EngineName(
+        model, variant, info.height, info.width, info.batch, precision, choice.backend, own, provider
+    )
 
 
 def _ways(asked: str, backend: str, graph: LoadedGraph) -> Ways:
@@ -180,8 +191,16 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
     if "plugin_refused" in (m.plugin_choice or {}):
         return None  # whatever kept the plugin out may be mended by now
     ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
-    same = (m.backend, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
-    wanted = (plan.choice.backend, plan.precision, plan.targets, plan.calibration, plan.ways)
+    own = m.provider.name if m.provider else CPU
+    same = (m.backend, own, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
+    wanted = (
+        plan.choice.backend,
+        plan.choice.provider,
+        plan.precision,
+        plan.targets,
+        plan.calibration,
+        plan.ways,
+    )
     return manifest if same == (*wanted, sha256_of(plan.source), __version__) else None
 
 
@@ -205,7 +224,7 @@ def _warning(engine: Path, manifest: Manifest, machine: Machine) -> tuple[str, .
 def _advice(manifest: Manifest) -> tuple[str, ...]:
     if manifest.plugin_choice:
         return (about_choice(manifest.plugin_choice),)
-    if manifest.backend != ONNXRUNTIME:
+    if manifest.backend != ONNXRUNTIME or manifest.provider is not None:
         return ()
     if manifest.precision == "fp16":
         return (

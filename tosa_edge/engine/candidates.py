@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.backends.providers import CPU
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.auto import NATIVE, PLUGIN
 from tosa_edge.engine.built import Watch
@@ -45,8 +46,10 @@ def candidates(engine: Path, plan: Plan, watch: Watch) -> list[Candidate]:
     """The best first; the next one serves where it fails validation."""
     backend = plan.choice.backend
     if backend == ONNXRUNTIME:
-        from tosa_edge.engine.onnxruntime_builder import optimise
+        from tosa_edge.engine.onnxruntime_builder import for_gpu, optimise
 
+        if plan.choice.provider != CPU:
+            return [Candidate(*for_gpu(plan.graph, plan.choice.provider))]
         return [Candidate(*optimise(plan.graph, scratch(engine)))]
     from tosa_edge.calibration import activations_of
 

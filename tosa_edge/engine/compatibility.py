@@ -74,7 +74,9 @@ def of_file(m: Manifest, file: EngineFile) -> Iterator[str]:
 
 
 def _missing(m: Manifest, machine: Machine) -> Iterator[str]:
-    if m.backend != ONNXRUNTIME and machine.gpu is None:
+    if m.provider and machine.providers.get(m.provider.name) is None:
+        yield f"needs ONNX Runtime's provider {m.provider.name}, which is not installed (docs/gpu.md)"
+    if (m.backend != ONNXRUNTIME or m.provider) and machine.gpu is None:
         yield f"needs an NVIDIA GPU, and this machine has none that its driver can use ({_built_on(m)})"
 
 
@@ -88,11 +90,17 @@ def _others(m: Manifest, machine: Machine, model_sha256: str | None) -> Iterator
         )
     if version != m.backend_version:
         yield f"was built for {title} {m.backend_version}, and this is {title} {version}"
+    if m.provider is not None and m.provider.version != machine.providers.get(m.provider.name):
+        yield (
+            f"was built for ONNX Runtime's provider {m.provider.name} {m.provider.version}, "
+            f"and this is {machine.providers.get(m.provider.name)}"
+        )
     if m.plugin is not None and machine.plugin_sha256 is None:
         yield f"was built with the plugin {m.plugin.name}, which is not here (docs/plugin.md)"
     if m.plugin is not None and m.plugin.sha256 != machine.plugin_sha256:
         yield f"was built with another build of the plugin {m.plugin.name} than this machine has"
-    yield from _other_processor(m, machine) if m.backend == ONNXRUNTIME else _other_gpu(m, machine)
+    on_cpu = m.backend == ONNXRUNTIME and m.provider is None
+    yield from _other_processor(m, machine) if on_cpu else _other_gpu(m, machine)
 
 
 def _other_processor(m: Manifest, machine: Machine) -> Iterator[str]:

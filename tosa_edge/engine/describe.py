@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
+from tosa_edge.backends.providers import CPU
 from tosa_edge.engine.auto import NATIVE, Choice
 from tosa_edge.engine.host import Machine
-from tosa_edge.engine.manifest import Manifest, Port, Validation
+from tosa_edge.engine.manifest import Manifest, Port, Provider, Validation
 from tosa_edge.engine.source import rebuild_source
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
@@ -67,6 +68,7 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
         pictures=str(plan.pictures.absolute()) if plan.pictures else None,
         validation=Validation(note=note),
         graph=info,
+        provider=_provider(plan),
     )
     try:
         return Manifest.from_json(manifest.to_json().encode())
@@ -75,6 +77,11 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
             f"{plan.graph.label} cannot be described in a manifest: {error}",
             "Give files names that can be printed, and graphs fixed sizes.",
         ) from error
+
+
+def _provider(plan: Plan) -> Provider | None:
+    name = plan.choice.provider
+    return None if name == CPU else Provider(name, plan.machine.providers.get(name) or "unknown")
 
 
 def _port(value: Any) -> Port:

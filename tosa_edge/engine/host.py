@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
 
 from tosa_edge import machine
-from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.backends import providers
+from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
 from tosa_edge.engine.manifest import Host
 
@@ -18,18 +19,20 @@ MODULES = {TENSORRT: "tensorrt", TENSORRT_RTX: "tensorrt_rtx"}
 
 @dataclass(frozen=True)
 class Machine:
-    """`versions` has None for a backend that is not installed."""
+    """`versions` has None for a backend that is not installed, `providers` for a provider of ONNX Runtime."""
 
     host: Host
     versions: dict[str, str | None]
     gpu: Gpu | None = None
     plugin_sha256: str | None = None
+    providers: dict[str, str | None] = field(default_factory=dict)
 
 
 @lru_cache
 def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
     """Only what bears on `backends` is looked up: drivers and TensorRT are slow to ask."""
-    gpu = find_gpu() if backends != (ONNXRUNTIME,) else None
+    own = {name: providers.version(name) for name in GPU_PROVIDERS}
+    gpu = find_gpu() if backends != (ONNXRUNTIME,) or any(own.values()) else None
     if gpu is None and backends == BACKENDS:
         backends = (ONNXRUNTIME,)  # the best of them, then
     versions = {b: machine.onnxruntime_version() if b == ONNXRUNTIME else _version(b) for b in backends}
@@ -50,6 +53,7 @@ def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
         versions,
         gpu,
         _plugin() if versions.get(TENSORRT) else None,
+        own,
     )
 
 

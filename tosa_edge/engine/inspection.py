@@ -10,7 +10,13 @@ from tosa_edge.engine import ONNXRUNTIME, rebuild
 from tosa_edge.engine.compatibility import EngineFile, compare, of_file
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.layers import Layers, as_dict, of_optimised_graph, unknown
-from tosa_edge.engine.load import manifest_of, model_here, open_engine, read_file, tensorrt_module
+from tosa_edge.engine.load import (
+    manifest_of,
+    model_here,
+    open_engine,
+    read_file,
+    tensorrt_module,
+)
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tosa_edge.engine import BACKENDS, PRECISIONS
+from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, PRECISIONS
 from tosa_edge.engine.parts import (
     FAILED,
     NOT_COMPARED,
@@ -21,6 +21,7 @@ from tosa_edge.engine.parts import (
     Judged,
     Plugin,
     Port,
+    Provider,
     Validation,
 )
 from tosa_edge.errors import TosaEdgeError
@@ -42,7 +43,7 @@ from tosa_edge.files import open_file
 from tosa_edge.info import GraphInfo
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
-FORMAT = 4
+FORMAT = 5
 
 
 class NewerFormat(ValueError):
@@ -58,6 +59,7 @@ class Manifest:
     calibration: sha256 of the quantised graph, where calibration made it; `pictures` is where from.
     plugin_choice: the timing by which `plugin` or native was chosen, where both were built.
     graph: what the graph says of itself, for hosts whose engines do not hold it. Formats before 3 have none.
+    provider: of ONNX Runtime, where it is not the CPU. Formats before 5 have none.
     """
 
     engine_sha256: str
@@ -85,10 +87,13 @@ class Manifest:
     plugin_choice: dict[str, Any] | None = None
     validation: Validation = NOT_COMPARED
     graph: GraphInfo | None = None
+    provider: Provider | None = None
     format: int = FORMAT
 
     def to_json(self) -> str:
         raw = asdict(self)
+        if self.format < 5:
+            del raw["provider"]
         if self.format < 4:
             for name in _SIZE:
                 del raw["host"][name]
@@ -174,11 +179,14 @@ _MANIFEST: dict[str, Check] = {
     "plugin_choice": maybe(mapping(setting)),
     "validation": _consistent(_made(Validation, {**_VALIDATION, "checks": some(_judged)})),
     "graph": maybe(_graph),
+    "provider": maybe(_made(Provider, {"name": one_of(GPU_PROVIDERS), "version": text})),
 }
 
 
 def _fields_of(format: Any) -> dict[str, Check]:
     fields = dict(_MANIFEST)
+    if format in (1, 2, 3, 4):
+        del fields["provider"]
     if format in (1, 2, 3):
         fields["host"] = _made(Host, _HOST)
     if format in (1, 2):

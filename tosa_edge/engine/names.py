@@ -1,4 +1,5 @@
-"""The names of engines: `MODEL-VARIANT-HxW-bB.PRECISION.BACKEND[.smNN].engine`, and of their manifests."""
+"""The names of engines, `MODEL-VARIANT-HxW-bB.PRECISION.BACKEND[.PROVIDER][.smNN].engine`, and of their
+manifests."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS
+from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, ONNXRUNTIME, PRECISIONS
 
 _NAME = re.compile(
     r"(?P<model>.+)-(?P<variant>(?:dense|g[1-9]\d*)(?:\.reuse)?)"
     r"-(?P<height>[1-9]\d{0,5})x(?P<width>[1-9]\d{0,5})-b(?P<batch>[1-9]\d{0,5})"
     rf"\.(?P<precision>{'|'.join(PRECISIONS)})\.(?P<backend>{'|'.join(map(re.escape, BACKENDS))})"
+    rf"(?:\.(?P<provider>{'|'.join(GPU_PROVIDERS)}))?"
     r"(?P<targets>(?:\.sm[1-9]\d{1,2})*)\.(?P<suffix>engine|onnx)",
     re.ASCII,
 )
@@ -19,7 +21,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class EngineName:
-    """`targets` holds 86 for `.sm86`; several of them follow one another."""
+    """`targets` holds 86 for `.sm86`; several of them follow one another. `provider` is of ONNX Runtime."""
 
     model: str
     variant: str
@@ -29,12 +31,14 @@ class EngineName:
     precision: str
     backend: str
     targets: tuple[int, ...] = ()
+    provider: str | None = None
 
     def __str__(self) -> str:
+        provider = f".{self.provider}" if self.provider else ""
         targets = "".join(f".sm{sm}" for sm in self.targets)
         return (
             f"{self.model}-{self.variant}-{self.height}x{self.width}-b{self.batch}"
-            f".{self.precision}.{self.backend}{targets}{suffix_of(self.backend)}"
+            f".{self.precision}.{self.backend}{provider}{targets}{suffix_of(self.backend)}"
         )
 
 
@@ -48,6 +52,8 @@ def parse_name(name: str) -> EngineName | None:
     found = _NAME.fullmatch(name)
     if found is None or f".{found['suffix']}" != suffix_of(found["backend"]):
         return None
+    if found["provider"] and found["backend"] != ONNXRUNTIME:
+        return None
     return EngineName(
         found["model"],
         found["variant"],
@@ -57,6 +63,7 @@ def parse_name(name: str) -> EngineName | None:
         found["precision"],
         found["backend"],
         tuple(int(sm) for sm in found["targets"].split(".sm")[1:]),
+        found["provider"],
     )
 
 

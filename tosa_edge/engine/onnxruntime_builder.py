@@ -17,6 +17,8 @@ from tosa_edge.graph import ENGINE_MARK
 from tosa_edge.pending import cannot_write
 
 if TYPE_CHECKING:
+    import onnx
+
     from tosa_edge.graph import LoadedGraph
 
 SETTINGS: dict[str, Any] = {"graph_optimization_level": "all", "execution_mode": "sequential"}
@@ -52,8 +54,26 @@ def optimise(graph: LoadedGraph, scratch: Path) -> tuple[bytes, dict[str, Any]]:
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink()
-    entry = model.metadata_props.add()
-    # In the graph itself: a renamed engine that lost its manifest is still known for one.
-    entry.key, entry.value = ENGINE_MARK, "onnxruntime"
     layers = sum(node.op_type in _INTEGER for node in model.graph.node)
-    return model.SerializeToString(), {**SETTINGS, "integer_layers": layers}
+    return _marked(model), {**SETTINGS, "integer_layers": layers}
+
+
+def for_gpu(graph: LoadedGraph, provider: str) -> tuple[bytes, dict[str, Any]]:
+    """The graph as it is: a provider for GPUs compiles it when it is loaded, and keeps what it can in its
+    cache. It is started once, which shows whether it takes the graph."""
+    import onnx
+
+    from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+
+    with OnnxRuntimeBackend(graph, provider=provider):
+        pass
+    model = onnx.ModelProto()
+    model.CopyFrom(graph.proto)
+    return _marked(model), {**SETTINGS, "compiled": "when loaded"}
+
+
+def _marked(model: onnx.ModelProto) -> bytes:
+    """With a mark in the graph itself: a renamed engine that lost its manifest is still known for one."""
+    entry = model.metadata_props.add()
+    entry.key, entry.value = ENGINE_MARK, "onnxruntime"
+    return model.SerializeToString()

@@ -44,6 +44,14 @@ class Plugin:
 
 
 @dataclass(frozen=True)
+class Provider:
+    """What computes an engine of ONNX Runtime, where it is not the CPU; `version` is of its package."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Judged:
     """One check of the validation; `limit` is None where a figure is only reported, `value` if not finite."""
 

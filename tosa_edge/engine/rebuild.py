@@ -22,8 +22,11 @@ def command(
     pictures: str | None = None,
     max_drop: object = None,
     plugin: bool = False,
+    provider: str | None = None,
 ) -> str:
     words = ["tosa-edge", "build", source, "--precision", precision, "--backend", backend]
+    if provider:
+        words += ["--provider", provider]
     for target in targets:
         words += ["--target", str(target)]
     if pictures:
@@ -39,7 +42,8 @@ def from_manifest(manifest: Manifest, engine: Path) -> str:
     m = manifest
     budget = m.settings.get("max_drop")
     asked = m.plugin is not None and m.plugin_choice is None  # else both ways are tried again
-    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures, budget, asked)
+    own = m.provider.name if m.provider else None
+    return command(m.source, m.precision, m.backend, engine, m.targets, m.pictures, budget, asked, own)
 
 
 def from_name(engine: Path) -> str:
@@ -53,4 +57,4 @@ def from_name(engine: Path) -> str:
     except TosaEdgeError:
         source = "MODEL"
     targets = name.targets if name.backend == TENSORRT_RTX else ()
-    return command(source, name.precision, name.backend, engine, targets)
+    return command(source, name.precision, name.backend, engine, targets, provider=name.provider)

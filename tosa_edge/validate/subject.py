@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.backends import Backend
-from tosa_edge.backends.opening import Opened, on_onnxruntime, on_plan, on_tensorrt
+from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.backends.opening import (
+    Opened,
+    chosen,
+    on_onnxruntime,
+    on_plan,
+    on_tensorrt,
+    provider_of,
+    refuse_other_provider,
+)
+from tosa_edge.backends.providers import AUTO, CPU
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.host import tensorrt_module, this_machine
@@ -55,12 +65,17 @@ class Subject:
     def backend(self) -> str:
         return self.opened.host
 
+    @property
+    def provider(self) -> str | None:
+        return self.opened.provider
+
     def revealing(self) -> tuple[Backend, list[Tensor], LoadedGraph | None]:
         """A backend that also gives the tensors of the residual stream, those tensors, and the graph to write
         down for whoever wants to run the same (None: the file itself)."""
         if self.graph is not None:
             tensors = shown(self.graph, stream(self.own.proto)) if self.own is not None else []
-            return on_onnxruntime(marked(self.graph, tensors)).backend, tensors, None
+            provider = self.provider or CPU
+            return OnnxRuntimeBackend(marked(self.graph, tensors), provider=provider), tensors, None
         assert self.own is not None  # see `of_engine`
         assert self.manifest is not None
         tensors = stream(self.own.proto)
@@ -68,25 +83,27 @@ class Subject:
         return _built(graph, self.manifest, self.label), tensors, graph
 
 
-def find_subject(spec: str, reference: str | None = None) -> Subject:
+def find_subject(spec: str, reference: str | None = None, provider: str = AUTO) -> Subject:
     """An engine that fits this machine, or the graph a MODEL means."""
     path = find_graph(spec)
     if not is_engine(path):
-        return of_graph(load_graph(spec), path)
+        return of_graph(load_graph(spec), path, chosen(provider))
     manifest = manifest_of(path)
+    refuse_other_provider(path, manifest, provider)
     if manifest.backend != ONNXRUNTIME:
         _refuse_elsewhere(path, manifest)
     return of_engine(path, manifest, graph_of(manifest, reference))
 
 
-def of_graph(graph: LoadedGraph, path: Path) -> Subject:
+def of_graph(graph: LoadedGraph, path: Path, provider: str = CPU) -> Subject:
     """Run as `tosa-edge run` would: optimised by ONNX Runtime when it is loaded."""
     if graph.info.form == "plugin":
         raise TosaEdgeError(
             f"{graph.label} is in plugin form, which ONNX Runtime cannot compute",
             "Validate its portable form, or an engine that was built from it.",
         )
-    return Subject(path, on_onnxruntime(graph), precision_of(graph), str(path), graph, graph)
+    opened = on_onnxruntime(graph, provider=provider)
+    return Subject(path, opened, precision_of(graph), str(path), graph, graph)
 
 
 def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Subject:
@@ -97,7 +114,7 @@ def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Subjec
     """
     if manifest.backend == ONNXRUNTIME:
         graph = load_engine_graph(path)
-        opened = on_onnxruntime(graph)
+        opened = on_onnxruntime(graph, provider=provider_of(manifest))
         return Subject(path, opened, manifest.precision, manifest.source, own, graph, manifest)
     if own is None:
         raise TosaEdgeError(

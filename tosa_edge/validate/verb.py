@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.backends.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.labelled import on_data
@@ -21,14 +22,16 @@ def validate(
     reference: str | None = None,
     data: Path | None = None,
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
+    provider: str = AUTO,
 ) -> dict[str, Any]:
     """Judges an engine, or a MODEL as ONNX Runtime runs it.
 
     Args:
         reference: the float32 MODEL; None is the float32 graph of the variant the engine was built from.
         data: a folder of pictures with depth: compared on them, and scored on all of them.
+        provider: of ONNX Runtime, for a MODEL.
     """
-    subject = find_subject(engine, reference)
+    subject = find_subject(engine, reference, provider)
     try:
         exact = find_reference(reference or subject.source)
     except MachineLacks:
@@ -52,6 +55,7 @@ def validate(
         "reference": exact.label,
         "precision": subject.precision,
         "backend": subject.backend,
+        "provider": subject.provider,
         "pictures": proof.pictures,
         "data": None if data is None else str(data),
         "departed": proof.departed.layer if proof.departed else None,
