@@ -15,6 +15,7 @@ from tosa_edge.backends.opening import open_model
 from tosa_edge.backends.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.info import GraphInfo
+from tosa_edge.interface import check_interface, check_outputs
 from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.runtime.cuda.arrays import is_on_gpu
 from tosa_edge.runtime.fit import Fit, check_mode, plan
@@ -71,6 +72,7 @@ class DepthModel:
         self._closed = False
         backend.activate()
         self.provider: str | None = getattr(backend, "provider", None)
+        self._check_ports(backend)
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
         self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
         try:
@@ -130,6 +132,7 @@ class DepthModel:
         feeds = {"image": image[None], **self._reused(kept)}
         prepared = time.perf_counter()
         outputs = self._backend.infer(feeds)
+        self._check_outputs(outputs)
         inferred = time.perf_counter()
         depth = fit.backward(outputs["depth"][0].astype(np.float32, copy=False))
         chosen = outputs["kept"][0] if "kept" in outputs else kept
@@ -170,6 +173,25 @@ class DepthModel:
         with self._lane() as lane:
             found = Frames.of(lane).run(picture, lambda shape: plan(shape, size, self.fit), bgr, feeds)
         return Prediction(found.depth, kept if found.kept is None else found.kept, found.fit, found.times_ms)
+
+    def _check_ports(self, backend: Backend) -> None:
+        """What a host says of an engine is held to what its manifest, or its graph, says."""
+        try:
+            if backend.inputs:  # a runner of Polygraphy does not tell
+                check_interface(self.info, backend.inputs, backend.outputs)
+        except ValueError as error:
+            backend.deactivate()
+            raise TosaEdgeError(
+                f"{self.label} {error}", "Build or export it again: its parts do not belong together."
+            ) from error
+
+    def _check_outputs(self, outputs: dict[str, np.ndarray]) -> None:
+        try:
+            check_outputs(self.info, outputs)
+        except ValueError as error:
+            raise TosaEdgeError(
+                f"{self.label} {error}", "Export it again: the graph is not what it says it is."
+            ) from error
 
     def _fits_on_gpu(self) -> bool:
         """The kernels are there, and this GPU's driver takes them."""

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.every import every
 from tosa_edge.files import read_bytes
+from tosa_edge.finite import is_finite
 from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.interface import check_interface, ports_of
 from tosa_edge.model import label_of
 from tosa_edge.unfolded import check_unfolded
 from tosa_edge.weights_inside import put_weights_inside
@@ -58,7 +60,9 @@ def graph_from_bytes(data: bytes, path: Path) -> LoadedGraph:
     proto = _parse(data, path)
     info = _describe(proto, path)
     _check_contents(proto, path)
+    _check_interface(proto, info, path)
     put_weights_inside(proto, path.parent, info.weights_sha256)
+    _check_weights(proto, path)
     return LoadedGraph(proto, info, label_of(path))
 
 
@@ -106,3 +110,22 @@ def _check_contents(proto: onnx.ModelProto, path: Path) -> None:
             raise TosaEdgeError(f"{path} holds a training", remedy)
         if found.op_type == "EPContext":
             raise TosaEdgeError(f"{path} names an engine of another program, which would be loaded", remedy)
+
+
+def _check_interface(proto: onnx.ModelProto, info: GraphInfo, path: Path) -> None:
+    """Once, for whoever feeds the graph or takes what it gives."""
+    try:
+        check_interface(info, ports_of(proto.graph.input), ports_of(proto.graph.output))
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"{path} {error}", "Export it again with `tosa-edge export`: its parts do not belong together."
+        ) from error
+
+
+def _check_weights(proto: onnx.ModelProto, path: Path) -> None:
+    for tensor in every(proto, "TensorProto"):
+        if not is_finite(tensor):
+            raise TosaEdgeError(
+                f"the weight {tensor.name[:60]!a} of {path} holds NaN or infinity",
+                "Train or export it again from weights that are whole: with these there is no depth.",
+            )

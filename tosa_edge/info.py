@@ -114,3 +114,9 @@ class GraphInfo:
         TOKENS.check(self.tokens, f"{size} in patches of {self.patch}")
         if not self.dense and not 1 <= self.kept <= self.tokens:
             raise ValueError(f"kept is {self.kept!r} of {self.tokens} tokens")
+        if self.dense and (self.selections or self.kept or self.keep != 1):
+            raise ValueError("selects tokens without a layer that would skip the others")
+        if not self.dense and not self.selections:
+            raise ValueError("has selective layers and no selection")
+        if not self.dense and self.kept != max(1, round(self.keep * self.tokens)):
+            raise ValueError(f"kept is {self.kept} of {self.tokens} tokens, and keep is {self.keep:g}")

@@ -11,6 +11,8 @@ from tosa_edge.engine.compatibility import EngineFile
 from tosa_edge.engine.gpu import Gpu
 from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Host, Manifest, Port
+from tosa_edge.info import GraphInfo
+from tosa_edge.interface import wanted
 
 DATA = b"an engine, for all that anybody knows"
 ORIN = Gpu("Orin", 87, "12.6", "540.4.0", integrated=True, multiprocessors=8)
@@ -41,6 +43,13 @@ def manifest(**changes: object) -> Manifest:
         "tosa_edge": "0.1.0",
     }
     return Manifest(**{**values, **changes})
+
+
+def of_graph(info: GraphInfo) -> Manifest:
+    """One that says of a graph what the graph says of itself."""
+    same = {name: getattr(info, name) for name in ("form", "keep", "query_stride", "group")}
+    inputs, outputs = (tuple(Port(*port) for port in ports) for ports in wanted(info))
+    return manifest(graph=info, inputs=inputs, outputs=outputs, **same)
 
 
 def on_jetson(**changes: object) -> Manifest:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import tiny
-from tests.engine.samples import for_rtx, manifest, on_jetson
+from tests.engine.samples import for_rtx, manifest, of_graph, on_jetson
 from tests.fuzzing import fuzz
 from tosa_edge.engine.manifest import (
     FORMAT,
@@ -69,9 +69,9 @@ def encoded(value) -> bytes:
         ),
         manifest(format=1),
         manifest(format=2),
-        manifest(format=3, graph=tiny.info()),
+        replace(of_graph(tiny.info()), format=3),
         manifest(format=4),
-        manifest(graph=tiny.selective_info()),
+        of_graph(tiny.selective_info()),
         manifest(provider=Provider("rtx", "0.5.0")),
     ],
 )

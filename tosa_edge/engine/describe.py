@@ -16,6 +16,7 @@ from tosa_edge.engine.manifest import Manifest, Port, Provider, Validation
 from tosa_edge.engine.source import rebuild_source
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
+from tosa_edge.interface import ports_of
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
@@ -54,8 +55,8 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
         model_sha256=sha256_of(plan.source),
         precision=plan.precision,
         form=info.form,
-        inputs=tuple(_port(value) for value in graph.input),
-        outputs=tuple(_port(value) for value in graph.output),
+        inputs=tuple(Port(*port) for port in ports_of(graph.input)),
+        outputs=tuple(Port(*port) for port in ports_of(graph.output)),
         keep=info.keep,
         query_stride=info.query_stride,
         group=info.group,
@@ -82,11 +83,3 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
 def _provider(plan: Plan) -> Provider | None:
     name = plan.choice.provider
     return None if name == CPU else Provider(name, plan.machine.providers.get(name) or "unknown")
-
-
-def _port(value: Any) -> Port:
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    tensor = value.type.tensor_type
-    shape = tuple(d.dim_value for d in tensor.shape.dim)
-    return Port(value.name, tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)

@@ -11,6 +11,7 @@ from tosa_edge.engine.compatibility import EngineFile, compare, of_file
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.layers import Layers, as_dict, of_optimised_graph, unknown
 from tosa_edge.engine.load import (
+    graph_of_engine,
     manifest_of,
     model_here,
     open_engine,
@@ -20,7 +21,7 @@ from tosa_edge.engine.load import (
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.graph import LoadedGraph, graph_from_bytes
+from tosa_edge.graph import LoadedGraph
 
 
 def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[str, Any], LoadedGraph | None]:
@@ -34,7 +35,7 @@ def describe_engine(path: Path, machine: Machine | None = None) -> tuple[dict[st
     graph = None
     if manifest.backend == ONNXRUNTIME:
         # Reading a graph is not running it: what another CPU cannot run it can still show.
-        graph = graph_from_bytes(data, path)
+        graph = graph_of_engine(path, manifest, data)
         layers = of_optimised_graph(graph.proto)
     else:
         layers = _of_tensorrt(path, manifest, data, fit["fits"])

@@ -64,8 +64,21 @@ def load_engine(path: Path) -> LoadedGraph | Any:
     """The graph of an ONNX Runtime engine; TensorRT's own engine object for the others."""
     manifest, data = check_engine(path)
     if manifest.backend == ONNXRUNTIME:
-        return graph_from_bytes(data, path)
+        return graph_of_engine(path, manifest, data)
     return open_engine(path, manifest, data)
+
+
+def graph_of_engine(path: Path, manifest: Manifest, data: bytes) -> LoadedGraph:
+    """Of ONNX Runtime; raises where the manifest says of it what the graph itself does not."""
+    graph = graph_from_bytes(data, path)
+    try:
+        manifest.check(graph.info, "the engine itself")
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"the manifest of {path} is not true: {error}",
+            f"Rebuild it: {rebuild.from_manifest(manifest, path)}",
+        ) from error
+    return graph
 
 
 def open_engine(path: Path, manifest: Manifest, data: bytes) -> Any:

@@ -7,7 +7,7 @@ and finite, and nothing else is. Whoever adds a field adds 1 to FORMAT.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from tosa_edge.fields import (
 )
 from tosa_edge.files import open_file
 from tosa_edge.info import GraphInfo
+from tosa_edge.interface import check_interface
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
 FORMAT = 5
@@ -110,7 +111,21 @@ class Manifest:
         found = raw.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
             raise NewerFormat("it was written by a newer tosa-edge")
-        return cls(**record(raw, _fields_of(found)))
+        manifest = cls(**record(raw, _fields_of(found)))
+        if manifest.graph is not None:
+            manifest.check(manifest.graph, "its graph")
+        return manifest
+
+    def check(self, info: GraphInfo, whose: str) -> None:
+        """Raises ValueError unless the manifest says what the graph says of itself."""
+        for field in ("form", "keep", "query_stride", "group"):
+            mine, true = getattr(self, field), getattr(info, field)
+            if mine != true:
+                raise ValueError(f"{field} is {mine}, and {whose} says {true}")
+        check_interface(info, self.inputs, self.outputs)
+        # What is in int8 is told by the graph, not by its description.
+        if self.graph is not None and replace(self.graph, precision=info.precision) != info:
+            raise ValueError(f"its graph is described otherwise than {whose} does")
 
 
 def _made(cls: type, checks: dict[str, Check]) -> Check:

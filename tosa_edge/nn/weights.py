@@ -47,6 +47,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
         raise TosaEdgeError(
             f"{path} is not a complete safetensors file: {error}", "Download or save it again."
         ) from error
+    _refuse_what_is_no_number(tensors, f"in {path}", "Train it, or download it, again.")
     try:
         return tensors, ModelConfig.from_json(text) if text else None
     except ValueError as error:
@@ -177,4 +178,14 @@ def save_depth_net(net: DepthNet, path: str | Path) -> None:
     from safetensors.torch import save
 
     tensors = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
+    remedy = (
+        "Lower the rates: training has left what half precision can hold. What was saved before is whole."
+    )
+    _refuse_what_is_no_number(tensors, f"for {path}", remedy)
     write_bytes(Path(path), save(tensors, metadata={CONFIG_KEY: net.config.to_json()}))
+
+
+def _refuse_what_is_no_number(tensors: dict[str, Tensor], where: str, remedy: str) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise TosaEdgeError(f"the weight {name[:60]!a} {where} holds NaN or infinity", remedy)

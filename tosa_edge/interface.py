@@ -1,0 +1,92 @@
+"""What a graph takes and gives, held to what it says of itself: one check, whatever hosts the graph.
+
+Whoever fits frames, paints them and compares engines relies on it, and none of them checks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from tosa_edge.info import GraphInfo
+
+
+class Port(Protocol):
+    """An input or an output; `dtype` is NumPy's name."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[Any, ...]: ...
+
+
+class Wanted(NamedTuple):
+    name: str
+    dtype: str
+    shape: tuple[Any, ...]
+
+
+def wanted(info: GraphInfo) -> tuple[tuple[Wanted, ...], tuple[Wanted, ...]]:
+    """The inputs and outputs that a graph of this description has."""
+    image = Wanted("image", "uint8", (info.batch, info.height, info.width, 3))
+    depth = Wanted("depth", "float32", (info.batch, info.height, info.width))
+    if info.dense:
+        return (image,), (depth,)
+    kept = Wanted("kept", "int32", (info.batch, len(info.selections), info.kept))
+    return ((image, kept), (depth,)) if info.form == "reuse" else ((image,), (depth, kept))
+
+
+def check_interface(info: GraphInfo, inputs: Iterable[Port], outputs: Iterable[Port]) -> None:
+    """Raises ValueError, in one line, unless these are the ports that the description promises."""
+    for kind, ports, promised in zip(("input", "output"), (inputs, outputs), wanted(info), strict=True):
+        found = {port.name: port for port in ports}
+        for port in promised:
+            if port.name not in found:
+                raise ValueError(f"has no {kind} {port.name!r}")
+            other = found.pop(port.name)
+            if (other.dtype, tuple(other.shape)) != (port.dtype, port.shape):
+                raise ValueError(f"has the {kind} {_said(other)}, and its description says {_said(port)}")
+        for name in found:
+            raise ValueError(f"has an {kind} {name[:60]!a}, which its description does not have")
+
+
+def check_outputs(info: GraphInfo, outputs: dict[str, np.ndarray]) -> None:
+    """Raises ValueError unless what came out is what was promised: runtimes hold no graph to its shapes."""
+    for port in wanted(info)[1]:
+        found = outputs[port.name]
+        if (found.dtype.name, found.shape) != (port.dtype, port.shape):
+            given = Wanted(port.name, found.dtype.name, found.shape)
+            raise ValueError(f"gave {_said(given)}, and its description says {_said(port)}")
+    if "kept" in outputs and not 0 <= outputs["kept"].min() <= outputs["kept"].max() < info.tokens:
+        raise ValueError(f"kept a patch that is none of its {info.tokens}")
+
+
+def ports_of(values: Iterable[onnx.ValueInfoProto]) -> list[Wanted]:
+    """Of a graph; a side without a fixed length has its name, or `?`, in the shape."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    found = []
+    for value in values:
+        tensor = value.type.tensor_type
+        shape = tuple(
+            d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim
+        )
+        try:
+            dtype = tensor_dtype_to_np_dtype(tensor.elem_type).name
+        except KeyError:
+            dtype = "nothing that is known"
+        found.append(Wanted(value.name, dtype, shape))
+    return found
+
+
+def _said(port: Port) -> str:
+    sides = ", ".join(str(side)[:20] for side in port.shape)
+    return f"{port.name} as {port.dtype} [{sides}]"
