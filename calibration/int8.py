@@ -78,7 +78,8 @@ def calibrate(
             "Give --data a folder of pictures, or a video, from where the model is going to work.",
         )
     table, cached = _table(graph, layers, pictures, settings, on_step)
-    layers = for_form(layers, settings.activations)  # after the table, which serves both forms
+    half = graph.info.precision == "fp16"
+    layers = for_form(layers, settings.activations, half)  # after the table, which serves all forms
     kept, ranked = None, []
     if settings.compares:
         some = pictures[spread(len(pictures), COMPARED)]

@@ -86,13 +86,14 @@ def find_layers(model: onnx.ModelProto) -> list[Layer]:
     return layers
 
 
-def for_form(layers: Iterable[Layer], activations: str) -> list[Layer]:
-    """Those of the layers that gain by it in one form of INT8.
+def for_form(layers: Iterable[Layer], activations: str, half: bool = False) -> list[Layer]:
+    """Those of the layers that gain by it in one form of INT8; `half` is the form for GPUs.
 
     ONNX Runtime has no INT8 convolution with a float output: in the form that only it runs, the patch
-    embedding would lose accuracy and no time.
+    embedding would lose accuracy and no time. The form for GPUs is products of matrices alone.
     """
-    return [one for one in layers if activations == "symmetric" or one.kind != KINDS["patch_embed.proj"]]
+    convolution = activations == "symmetric" and not half
+    return [one for one in layers if convolution or one.kind != KINDS["patch_embed.proj"]]
 
 
 def in_groups(layers: Iterable[Layer]) -> dict[str, list[Layer]]:

@@ -7,8 +7,10 @@ their Cast; here the nodes stand, so the functions do too, and each weight is st
 The biases change their dress as well. ONNX Runtime makes one Gemm of a MatMul and the bias after it, and
 has no INT8 Gemm with a float bias: the model would load, give the right depth, and compute in float.
 
-Of a float16 graph the layers become INT8 and the rest stays float16, the mixture for a GPU. Before opset 19
-Q and DQ know float32 alone, so such a layer stands between two Casts.
+That is the form for CPUs, made from a float32 graph. A float16 graph becomes the form for GPUs: there the
+scales are float16 too, so that each layer takes and gives float16 with nothing in between. Q and DQ know
+float16 from opset 19 on; ONNX Runtime does not load them at opset 21, so it is 19 exactly. The LayerNorm
+before a layer loses the Casts around it as well: the operator itself keeps its statistics in float32.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tosa_edge.calibration.constants import Constants, drop_unused
+from tosa_edge.calibration.norms import norms_in_half
 from tosa_edge.calibration.placement import Layer
 from tosa_edge.calibration.ranges import Range
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.export.opset import raise_opset
 
 if TYPE_CHECKING:
     import onnx
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 # `symmetric`: int8 around zero, for TensorRT and CPUs. `unsigned`: uint8 with a zero point, and int32 biases,
 # which CPUs are faster with and TensorRT refuses.
 ACTIVATIONS = ("symmetric", "unsigned")
+GPU_OPSET = 19
+_LEAST_HALF = float(np.finfo(np.float16).smallest_normal)
+_MOST_HALF = 515.5
 
 
 def check_activations(activations: str) -> None:
@@ -38,21 +45,39 @@ def check_activations(activations: str) -> None:
         )
 
 
-def activation_scale(low: float, high: float, activations: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and zero point (float32 and int8 or uint8, both [])."""
+def activation_scale(
+    low: float, high: float, activations: str, half: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point (float32 or float16, and int8 or uint8; both [])."""
     if activations == "symmetric":
-        return np.array(max(-low, high) / 127, np.float32), np.array(0, np.int8)
+        scale = max(-low, high) / 127
+        # Below, 1 / scale is more than float16 holds.
+        scale = half_above(np.array(max(scale, _LEAST_HALF))) if half else np.array(scale, np.float32)
+        return scale, np.array(0, np.int8)
     scale = (high - low) / 255
     return np.array(scale, np.float32), np.array(np.clip(round(-low / scale), 0, 255), np.uint8)
 
 
-def quantise_weight(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """int8 of the same shape, and the float32 scale of each channel along `axis`; -128 is not used."""
+def half_above(scale: np.ndarray) -> np.ndarray:
+    """The least float16 that is no smaller, so that nothing is cut off; 127 of it are a float16 too."""
+    scale = np.minimum(scale, _MOST_HALF)
+    near = scale.astype(np.float16)
+    return np.where(near < scale, np.nextafter(near, np.float16(np.inf)), near).astype(np.float16)
+
+
+def quantise_weight(weight: np.ndarray, axis: int, half: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """int8 of the same shape, and the float32 or float16 scale of each channel along `axis`.
+
+    -128 is not used.
+    """
     weight = weight.astype(np.float32)
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(axis=others, keepdims=True)
     # A channel of zeros, or of less than float32 can divide by, is zero at any scale.
     scale = np.where(largest > 1e-30, largest / 127, 1.0).astype(np.float32)
+    if half:
+        scale = half_above(scale)
+        return np.clip(np.rint(weight / scale.astype(np.float32)), -127, 127).astype(np.int8), scale.ravel()
     return np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale.ravel()
 
 
@@ -70,32 +95,29 @@ def insert_qdq(
     old = list(graph.node)
     del graph.node[:]
     done: dict[str, str] = {}
-    # ONNX Runtime makes no Gemm of a MatMul with a Cast behind it: the biases of a float16 graph may stay.
-    half = {layer.name for layer in wanted.values() if constants.value(layer.weight).dtype == np.float16}
-    biased = {(o.output, o.bias): o for o in wanted.values() if o.bias and o.name not in half}
+    half = any(constants.value(layer.weight).dtype == np.float16 for layer in wanted.values())
+    # Only ONNX Runtime on a CPU makes anything of the biases.
+    biased = {(o.output, o.bias): o for o in wanted.values() if o.bias and not half}
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in graph.value_info}
     for node in old:
         layer = wanted.get(node.output[0])
         if layer is not None:
             if layer.activation not in done:  # qkv of a standard layer may share its input with others
-                scale = activation_scale(*ranges[layer.activation], activations)
-                source = layer.activation
-                if layer.name in half:
-                    source = _node(graph, "Cast", [source], f"{source}/single", to=onnx.TensorProto.FLOAT)
-                done[layer.activation] = _activation(graph, source, *scale)
+                scale = activation_scale(*ranges[layer.activation], activations, half)
+                done[layer.activation] = _activation(graph, layer.activation, *scale)
             if layer.weight not in done:
                 value = constants.value(layer.weight)
-                done[layer.weight] = _weight(graph, layer, *quantise_weight(value, layer.axis))
+                done[layer.weight] = _weight(graph, layer, *quantise_weight(value, layer.axis, half))
             node.input[0], node.input[1] = done[layer.activation], done[layer.weight]
-            if layer.name in half:
-                _in_single(graph, node, layer, constants)
-                continue
         elif node.op_type == "Add" and not node.domain:
             for at, pair in enumerate((tuple(reversed(node.input)), tuple(node.input))):
                 if pair in biased:
                     bias = constants.value(pair[1]).astype(np.float32)
                     node.input[at] = _bias(graph, biased[pair], bias, ranks.get(pair[0], 0), activations)
         graph.node.append(node)
+    if half:
+        norms_in_half(made, {layer.activation for layer in wanted.values()})
+        raise_opset(made, GPU_OPSET)
     drop_unused(made)
     return made
 
@@ -105,18 +127,6 @@ def int8_weights(model: onnx.ModelProto) -> list[str]:
     from onnx import TensorProto
 
     return [t.name for t in model.graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) > 1]
-
-
-def _in_single(graph: onnx.GraphProto, node: onnx.NodeProto, layer: Layer, constants: Constants) -> None:
-    """Appends a layer of a float16 graph, computing in float32 what its neighbours see in float16."""
-    from onnx import TensorProto
-
-    if len(node.input) > 2:
-        bias = constants.value(node.input[2]).astype(np.float32)
-        node.input[2] = _constant(graph, f"{layer.name}.bias/single", bias)
-    node.output[0] = f"{layer.output}/single"
-    graph.node.append(node)
-    _node(graph, "Cast", [node.output[0]], layer.output, to=TensorProto.FLOAT16)
 
 
 def _activation(graph: onnx.GraphProto, name: str, scale: np.ndarray, zero: np.ndarray) -> str:

@@ -28,6 +28,7 @@ def quantised(
     chosen = [layer for layer in layers if layer.name not in higher]
     model = insert_qdq(graph.proto, chosen, table.ranges, activations)
     about = {
+        "for": "gpu" if scales_of(model) == "float16" else "cpu",
         "activations": activations,
         "method": table.method,
         "images": table.images,
@@ -58,8 +59,24 @@ def activations_of(model: onnx.ModelProto) -> str | None:
     """
     from onnx import TensorProto
 
-    types = {t.name: t.data_type for t in model.graph.initializer}
-    zeros = {types.get(n.input[2]) for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    zeros = _types_of(model, 2)
     if not zeros:
         return None
     return "unsigned" if TensorProto.UINT8 in zeros else "symmetric"
+
+
+def scales_of(model: onnx.ModelProto) -> str | None:
+    """`float16`, which is the form for GPUs, or `float32`, as the graph has it; None when nothing is INT8."""
+    from onnx import TensorProto
+
+    scales = _types_of(model, 1)
+    if not scales:
+        return None
+    return "float16" if scales == {TensorProto.FLOAT16} else "float32"
+
+
+def _types_of(model: onnx.ModelProto, at: int) -> set[int | None]:
+    """Of the constants that every QuantizeLinear has at that place."""
+    types = {t.name: t.data_type for t in model.graph.initializer}
+    quantise = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    return {types.get(node.input[at]) for node in quantise if len(node.input) > at}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import tosa_edge
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.export.attention_form import to_attention_form
 from tosa_edge.export.metadata import info_of
 from tosa_edge.export.names import ambiguous_names
 from tosa_edge.export.plugin_form import to_plugin_form
@@ -51,10 +52,11 @@ def export_graph(
     batch: int = 1,
     form: str = "portable",
     precision: str = "fp32",
+    attention: bool = False,
     embed: bool = True,
 ) -> onnx.ModelProto:
     """One graph of a checkpoint; its weights inside, or (embed=False) in the checkpoint file itself."""
-    check_options(pattern, batch=batch, form=form, precision=precision)
+    check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
     net = load_depth_net(checkpoint, size, pattern)
     height, width = net.config.height, net.config.width
     PIXELS.check(batch * height * width, f"a graph of {batch} pictures of {width}x{height}")
@@ -65,6 +67,8 @@ def export_graph(
     share_weights(model, checkpoint, embed=embed)
     ambiguous = ambiguous_names(model)
     assert not ambiguous, f"both a tensor of the graph and an input of a function: {sorted(ambiguous)}"
+    if attention:
+        return to_attention_form(model)
     return to_plugin_form(model) if form == "plugin" else model
 
 
@@ -86,6 +90,7 @@ def export_folder(
     *,
     forms: tuple[str, ...] = ("portable", "reuse"),
     precisions: tuple[str, ...] = ("fp32",),
+    attention: bool = False,
     size: tuple[int, int] | None = None,
     smaller: tuple[tuple[int, int], ...] = (),
     batch: int = 1,
@@ -93,7 +98,8 @@ def export_folder(
 ) -> list[GraphInfo]:
     """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision.
 
-    And a dense one for each of the `smaller` sizes, named by it: `168x224`.
+    And a dense one for each of the `smaller` sizes, named by it: `168x224`. With `attention` each graph in
+    half is there in the attention form as well.
     """
     if out.exists() and not _is_model_folder(out):
         raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
@@ -103,7 +109,7 @@ def export_folder(
         net.config = replace(net.config, name=out.name)
         save_depth_net(net, weights)
         infos = {}
-        for name, options in _variants(patterns, smaller, forms, precisions).items():
+        for name, options in _variants(patterns, smaller, forms, precisions, attention).items():
             progress(name)
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
@@ -121,25 +127,30 @@ def _variants(
     smaller: tuple[tuple[int, int], ...],
     forms: tuple[str, ...],
     precisions: tuple[str, ...],
+    attention: bool,
 ) -> dict[str, dict[str, object]]:
-    """What to export under which name: `(dense|g1|g3|HEIGHTxWIDTH)[.reuse][.fp16]`."""
+    """What to export under which name: `(dense|g1|g3|HEIGHTxWIDTH)[.reuse][.fp16[.attn]]`."""
     ways: dict[str, tuple[Pattern, tuple[int, int] | None]] = {n: (p, None) for n, p in patterns.items()}
     ways |= {f"{height}x{width}": (Pattern(), (height, width)) for height, width in smaller}
     return {
-        name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16"): {
+        name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16") + ".attn" * fused: {
             "pattern": pattern,
             "size": size,
             "form": form,
             "precision": precision,
+            "attention": fused,
         }
         for name, (pattern, size) in ways.items()
         for form in forms
         for precision in precisions
+        for fused in ((False, True) if attention and precision == "fp16" else (False,))
         if pattern.layers or form != "reuse"
     }
 
 
-def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) -> None:
+def check_options(
+    pattern: Pattern, *, batch: int, form: str, precision: str, attention: bool = False
+) -> None:
     """Refuses, in words, what cannot be exported."""
     for value, known, flag in ((form, FORMS, "--form"), (precision, PRECISIONS, "--precision")):
         if value not in known:
@@ -160,6 +171,12 @@ def check_options(pattern: Pattern, *, batch: int, form: str, precision: str) ->
         raise TosaEdgeError(f"--batch {batch} is not possible", "Choose 1 or more.")
     if pattern.selector not in ("learned", "previous"):
         raise TosaEdgeError(f"--selector {pattern.selector} is not known", "Choose learned or previous.")
+    if attention and (precision != "fp16" or form == "plugin"):
+        what = "in plugin form" if form == "plugin" else precision
+        raise TosaEdgeError(
+            f"--attention is for half precision in a portable form, and this is {what}",
+            "Add --precision fp16 and leave --form plugin out, or leave --attention out.",
+        )
     if form != "portable" and not pattern.layers:
         raise TosaEdgeError(
             f"a dense model has no {form} form: it selects nothing", "Leave out --dense, or --form."

@@ -7,7 +7,7 @@ TokenScatter        the last residual of the kept tokens, and their way back int
 """
 
 from tosa_edge.plugins.operator import DOMAIN, OPSET, PLUGIN_NAMESPACE, PLUGIN_VERSION, VERSION, Operator
-from tosa_edge.plugins.selective_attention import SELECTIVE_ATTENTION
+from tosa_edge.plugins.selective_attention import SELECTIVE_ATTENTION, SELECTIVE_ATTENTION_FUSED
 from tosa_edge.plugins.token_gather import TOKEN_GATHER
 from tosa_edge.plugins.token_importance import TOKEN_IMPORTANCE, TOKEN_IMPORTANCE_PREVIOUS
 from tosa_edge.plugins.token_scatter import TOKEN_SCATTER
@@ -21,6 +21,7 @@ __all__ = [
     "PLUGIN_NAMESPACE",
     "PLUGIN_VERSION",
     "SELECTIVE_ATTENTION",
+    "SELECTIVE_ATTENTION_FUSED",
     "TOKEN_GATHER",
     "TOKEN_IMPORTANCE",
     "TOKEN_IMPORTANCE_PREVIOUS",

@@ -38,6 +38,7 @@ class Operator:
             "batch tokens 3*num_heads*head_dim". The same name is the same size everywhere.
         sizes: what else the kernels ask for, out of those sizes and the whole-number attributes.
         scratch: float32 memory that one launch leaves something in for the next: its name, and its shape.
+        opset: of the standard operators in the body.
     """
 
     name: str
@@ -50,12 +51,13 @@ class Operator:
     axes: Mapping[str, str] = field(default_factory=dict)
     sizes: Callable[[Sizes], dict[str, int]] = lambda known: {}
     scratch: Callable[[Sizes], dict[str, Shape]] = lambda known: {}
+    opset: int = OPSET
 
     @cached_property
     def function(self) -> onnx.FunctionProto:
         import onnx.parser
 
-        header = f'<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">\n'
+        header = f'<opset_import: ["" : {self.opset}], domain: "{DOMAIN}">\n'
         attributes = f"<{', '.join(self.attributes)}> " if self.attributes else ""
         signature = f"{self.name} {attributes}({', '.join(self.inputs)}) => ({', '.join(self.outputs)})"
         return onnx.parser.parse_function(f"{header}{signature} {{\n{self.body}\n}}")

@@ -5,6 +5,8 @@
 The tokens that were not kept are neither queries nor keys. Softmax is float32.
 """
 
+from dataclasses import replace
+
 from tosa_edge.plugins.operator import Operator, Shape
 
 
@@ -45,5 +47,15 @@ SELECTIVE_ATTENTION = Operator(
     by_token = Transpose <perm = [0, 2, 1, 3]> (mixed)
     merged = Concat <axis = 0> (copy, rest)
     out = Reshape (by_token, merged)
+""",
+)
+# For hosts of opset 23: one operator, which they run as one kernel.
+SELECTIVE_ATTENTION_FUSED = replace(
+    SELECTIVE_ATTENTION,
+    opset=23,
+    body="""
+    q, k, v = Split <axis = 2, num_outputs = 3> (qkv)
+    out = Attention <q_num_heads: int = @num_heads, kv_num_heads: int = @num_heads, scale: float = @scale>
+        (q, k, v)
 """,
 )

@@ -10,7 +10,15 @@ from onnx import numpy_helper
 
 from tests import media, tiny
 from tests.calibration.make import LAYERS, SIZE, tiny_graph
-from tosa_edge.calibration import Settings, activations_of, cache, calibrate, calibration_of, quantise
+from tosa_edge.calibration import (
+    Settings,
+    activations_of,
+    cache,
+    calibrate,
+    calibration_of,
+    quantise,
+    scales_of,
+)
 from tosa_edge.calibration import int8 as flow
 from tosa_edge.calibration.qdq import int8_weights
 from tosa_edge.calibration.table import Table
@@ -164,14 +172,16 @@ def test_what_cannot_be_asked(graph, photos, settings, what):
 
 
 def test_half_precision_around_int8(photos):
-    """What a GPU is fastest with: the layers in INT8, all else as it was."""
+    """The form for GPUs: the linear layers in INT8, all else as it was."""
     graph, single = tiny_graph(precision="fp16"), tiny_graph()
     done = calibrate(graph, photos, Settings(compare=True, threads=1))
-    assert len(int8_weights(done.model)) == done.layers == len(LAYERS)
+    assert len(int8_weights(done.model)) == done.layers == len(LAYERS) - 1
     assert [f.name for f in done.model.functions] == [f.name for f in graph.proto.functions]
+    assert (calibration_of(done.model)["for"], scales_of(done.model)) == ("gpu", "float16")
     assert done.kept.agreement.absrel < 0.2
     # It costs what INT8 costs, and hardly more.
     alone = calibrate(single, photos, Settings(compare=True, threads=1))
+    assert (calibration_of(alone.model)["for"], scales_of(alone.model)) == ("cpu", "float32")
     assert done.kept.agreement.absrel < 2 * alone.kept.agreement.absrel + 0.01
     onnx.checker.check_model(done.model, full_check=True)
     with pytest.raises(TosaEdgeError, match="unsigned activations are for CPUs"):

@@ -50,10 +50,11 @@ def test_weights_are_seen_through_cast_and_transpose(graph):
     assert constants.value(layer.bias).shape == (96,)
 
 
-def test_the_form_for_cpus_leaves_the_patch_embedding(graph):
+def test_the_forms_that_leave_the_patch_embedding(graph):
     layers = find_layers(graph.proto)
     assert for_form(layers, "symmetric") == layers
     assert for_form(layers, "unsigned") == layers[1:]
+    assert for_form(layers, "symmetric", half=True) == layers[1:]
 
 
 def test_a_model_without_such_layers_has_none():

@@ -4,7 +4,7 @@ import pytest
 import tensorrt_rtx as trt
 
 from tests.calibration.make import LAYERS, ranges_of, tiny_graph
-from tosa_edge.calibration.placement import find_layers
+from tosa_edge.calibration.placement import find_layers, for_form
 from tosa_edge.calibration.qdq import insert_qdq
 
 
@@ -30,10 +30,12 @@ def built(model):
 )
 def test_the_symmetric_form_builds(options):
     graph = tiny_graph(**options)
-    made = insert_qdq(graph.proto, find_layers(graph.proto), ranges_of(graph), "symmetric")
+    layers = for_form(find_layers(graph.proto), "symmetric", graph.info.precision == "fp16")
+    made = insert_qdq(graph.proto, layers, ranges_of(graph), "symmetric")
     kinds, _ = built(made)
-    assert sum("QUANTIZE" in k and "DE" not in k for k in kinds) == len(LAYERS)
-    assert sum("DEQUANTIZE" in k for k in kinds) == 2 * len(LAYERS)
+    assert len(layers) == len(LAYERS) - (graph.info.precision == "fp16")
+    assert sum("QUANTIZE" in k and "DE" not in k for k in kinds) == len(layers)
+    assert sum("DEQUANTIZE" in k for k in kinds) == 2 * len(layers)
     assert not [k for k in kinds if "PLUGIN" in k]
 
 

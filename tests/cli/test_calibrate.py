@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests import media, tiny
 from tests.calibration.make import LAYERS, tiny_graph
-from tosa_edge.calibration import activations_of
+from tosa_edge.calibration import activations_of, calibration_of, scales_of
 from tosa_edge.calibration.table import Table
 from tosa_edge.cli import app
 from tosa_edge.engine.load import load_graph
@@ -72,6 +72,23 @@ def test_the_other_form_from_the_same_table(tmp_path, model, photos):
     assert json.loads(result.stdout)["cached"] is True
 
 
+def test_the_form_for_gpus_starts_from_the_half_precision_beside(tmp_path, model, photos):
+    result = call(model, "--for", "gpu", "--data", photos, "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "no fp16 graph beside m" in result.stderr
+    (tmp_path / "m.fp16.onnx").write_bytes(tiny_graph(precision="fp16").bytes())
+    for host, scales in (("gpu", "float16"), ("cpu", "float32")):
+        result = call(model, "--for", host, "--data", photos, "-o", tmp_path, "--json")
+        assert result.exit_code == 0, result.stderr
+        made = load_graph(str(tmp_path / f"m.int8.{host}.onnx"))
+        assert json.loads(result.stdout)["for"] == calibration_of(made.proto)["for"] == host
+        assert (made.info.precision, scales_of(made.proto)) == ("int8", scales)
+    wrong = call(tmp_path / "m.fp16.onnx", "--data", photos, "-o", tmp_path)
+    assert wrong.exit_code == 2
+    assert "INT8 for CPUs starts from float32" in wrong.stderr
+    assert "--for gpu" in wrong.stderr
+
+
 def test_the_report_and_a_budget(tmp_path, model, photos):
     result = call(model, "--data", photos, "-o", tmp_path / "a.onnx", "--report", "--max-drop", 1, "--json")
     assert result.exit_code == 0, result.stderr
@@ -101,6 +118,7 @@ def test_a_budget_that_cannot_be_met_is_a_failed_check(tmp_path, model, photos, 
         ([], "needs calibration pictures"),
         (["--data", "nowhere"], "there is no nowhere"),
         (["--data", "photos", "--method", "guess"], "--method guess"),
+        (["--data", "photos", "--for", "dsp"], "--for dsp"),
         (["--data", "photos", "--activations", "bits"], "--activations bits"),
         (["--data", "photos", "--max-drop", "-1"], "--max-drop -1"),
         (["--table", "nowhere.json"], "nowhere.json cannot be read"),

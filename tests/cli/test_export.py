@@ -14,6 +14,7 @@ from tests.media import left_behind
 from tests.nets import tiny_checkpoint
 from tosa_edge.cli import app
 from tosa_edge.engine.load import load_graph
+from tosa_edge.export.attention_form import attentions
 
 
 @pytest.fixture
@@ -58,6 +59,24 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     assert load_graph(str(tmp_path / "dense.onnx")).info.precision == "fp16"
 
 
+def test_attention_as_one_operator(tmp_path, checkpoint):
+    out = tmp_path / "one.fp16.attn.onnx"
+    result = call(checkpoint, "-o", out, "--precision", "fp16", "--attention")
+    assert result.exit_code == 0, result.stderr
+    graph = load_graph(str(out))
+    assert (graph.info.precision, graph.info.form, attentions(graph.proto)) == ("fp16", "portable", 4)
+    folder = tmp_path / "robot"
+    result = call(checkpoint, "-o", folder, "--dense", "--precision", "fp16", "--attention")
+    assert result.exit_code == 0, result.stderr
+    assert {p.name for p in folder.glob("*.onnx")} == {
+        "dense.onnx",
+        "dense.fp16.onnx",
+        "dense.fp16.attn.onnx",
+    }
+    assert attentions(load_graph(f"{folder}:dense.fp16.attn").proto) == 4
+    assert attentions(load_graph(f"{folder}:dense.fp16").proto) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -73,6 +92,8 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
         (["--form", "engine"], "--form engine"),
         (["--precision", "int8"], "--precision int8"),
         (["--dense", "--form", "plugin"], "dense model has no plugin form"),
+        (["--attention"], "--attention is for half precision in a portable form, and this is fp32"),
+        (["--attention", "--form", "plugin", "--precision", "fp16"], "and this is in plugin form"),
     ],
 )
 def test_what_cannot_be_exported_is_said_in_two_lines(tmp_path, checkpoint, arguments, what):

@@ -46,6 +46,9 @@ def test_pictures_to_an_engine(tmp_path, model, pictures, backend):
     assert steps
     again = build(str(model), "int8", backend, pictures, out=tmp_path / "e")
     assert again.reused
+    # From float32 alone, the form for CPUs; a GPU would have gained from the other.
+    assert manifest.settings["int8_scales"] == "float32"
+    assert any("--for gpu" in note for note in built.notes) == (backend != "onnxruntime")
     if backend == "onnxruntime":
         # Computed in integers, and not only stored in them.
         assert manifest.settings["integer_layers"] >= 16  # qkv, proj, fc1 and fc2 of four blocks

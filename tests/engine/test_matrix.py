@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 import tosa_edge.calibration
+from tests.calibration.test_gpu_form import faults
 from tests.media import left_behind
 from tosa_edge.calibration.qdq import int8_weights
 from tosa_edge.cli import app
@@ -23,10 +24,11 @@ from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
 from tosa_edge.engine.build import build
 from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.export.names import ambiguous_names
 from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
 
-pytest.importorskip("tensorrt_rtx")
+tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 
 VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
 MODELS = bundled_models()
@@ -125,9 +127,7 @@ def check(built, model: str, variant: str, pictures: Path) -> None:
         fused = {fusion["what"]: (fusion["fused"], fusion["of"]) for fusion in layers["fusions"]}
         assert fused["LayerNorm"][0] == fused["LayerNorm"][1] > 0
     else:
-        # Rounding of float16 stays out of what decides: statistics, softmax, the choice of tokens.
-        assert set(layers["kinds"]) >= {"normalization fp32", "softmax fp32"}
-        assert not {"normalization fp16", "softmax fp16", "topk fp16"} & set(layers["kinds"])
+        check_layers(layers["kinds"], manifest, info)
         half = (ASSETS / model / WEIGHTS).stat().st_size
         whole = {"fp32": 2.0, "fp16": 1.0, "int8": 0.5}[built.precision]
         assert len(data) > 0.95 * whole * half
@@ -137,11 +137,46 @@ def check(built, model: str, variant: str, pictures: Path) -> None:
         assert built.precision in layers["precisions"]
 
 
+def check_layers(kinds: dict[str, int], manifest, info) -> None:
+    """Rounding of float16 stays out of what decides: statistics, softmax, the choice of tokens."""
+    layers = config_of(info.name)["layers"]
+    assert kinds["normalization fp32"] > 0
+    assert not {"softmax fp16", "topk fp16"} & set(kinds)
+    # INT8's own norms take and give half, their statistics float32 by the operator's definition.
+    assert kinds.get("normalization fp16", 0) == (2 * layers if manifest.precision == "int8" else 0)
+    # In half each attention is one layer; softmax is left where tokens are chosen.
+    fused = manifest.precision == "fp16"
+    assert kinds.get("attention fp16", 0) == (layers if fused else 0)
+    choosing = 0 if info.form == "reuse" else len(info.selections)
+    assert kinds.get("softmax fp32", 0) == choosing + (0 if fused else layers)
+    assert manifest.settings.get("attention") == ("Attention" if fused else None)
+
+
+def config_of(model: str) -> dict:
+    return json.loads((ASSETS / model / "model.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("model", "variant"),
+    [
+        pytest.param(model, variant, marks=[] if (model, variant) == (MODELS[-1], "g3") else pytest.mark.slow)
+        for model in MODELS
+        for variant in VARIANTS
+    ],
+)
+def test_the_plain_form_in_half_builds_too(model, variant):
+    """For TensorRT before 10.14, and where attention cannot be fused."""
+    graph = load_graph(f"{model}:{variant}.fp16")
+    settings = build_plan(tensorrt_rtx, TENSORRT_RTX, graph).settings
+    assert "network.attention.fp16" not in settings
+    assert settings["network.softmax.fp32"] >= config_of(model)["layers"]
+
+
 def check_int8(quantised: list[onnx.ModelProto], spec: str, built) -> None:
     """Of the graph that the engine was made of, which the manifest names by its digest."""
     (graph,) = quantised
-    config = json.loads((ASSETS / spec.partition(":")[0] / "model.json").read_text())
-    expected = 1 + 4 * config["layers"]  # the patch embedding; qkv, proj, fc1, fc2 of each block
+    # qkv, proj, fc1, fc2 of each block; in the form for CPUs, the patch embedding.
+    expected = 4 * config_of(spec.partition(":")[0])["layers"] + (built.backend == ONNXRUNTIME)
     assert len(int8_weights(graph)) == expected
     assert not ambiguous_names(graph)
     functions = [f"{f.domain}.{f.name}" for f in graph.functions]
@@ -150,14 +185,16 @@ def check_int8(quantised: list[onnx.ModelProto], spec: str, built) -> None:
     manifest = json.loads(built.manifest.read_text())
     assert manifest["calibration"] == hashlib.sha256(graph.SerializeToString()).hexdigest()
     settings = manifest["settings"]
+    assert settings["int8_scales"] == ("float32" if built.backend == ONNXRUNTIME else "float16")
     if built.backend == ONNXRUNTIME:
         assert settings["integer_layers"] == expected - 1  # it has no INT8 for this convolution
     else:
+        assert faults(graph) == set()
         counted = {k: v for k, v in settings.items() if ".quantize." in k or ".dequantize." in k}
         assert sum(v for k, v in counted.items() if ".quantize." in k) == expected
         assert sum(v for k, v in counted.items() if ".dequantize." in k) == 2 * expected
         assert sum(v for k, v in settings.items() if k.endswith(".int8") and "quantize" not in k) == expected
-        # The rest is half: attention's products and the depth head.
+        # The rest is half: the patch embedding, attention's products and the depth head.
         found = describe_engine(built.engine)[0]["layers"]["precisions"]
         assert found["int8"] == expected
         assert found["fp16"] > found.get("fp32", 0)

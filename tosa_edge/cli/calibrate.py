@@ -15,6 +15,7 @@ from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     from tosa_edge.calibration import Calibrated
+    from tosa_edge.graph import LoadedGraph
 
 EXAMPLES = (
     "tosa-edge calibrate tosa_depth_s:g3 --data photos -o g3.int8.onnx",
@@ -25,16 +26,22 @@ EXAMPLES = (
 def main(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A float32 model: a bundled name, a folder, a file."),
+        typer.Argument(metavar="MODEL", help="A float model: a bundled name, a folder, a file."),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx; its table is written beside it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx, or a folder; its table lies beside.")],
     data: Annotated[
         Optional[Path],
         typer.Option("--data", help="A folder of pictures, a video or a data set: no labels needed."),
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--for", help="cpu: ONNX Runtime's form. gpu: float16 around INT8, for TensorRT and TensorRT-RTX."
+        ),
+    ] = "cpu",
     method: Annotated[str, typer.Option(help="minmax, percentile or entropy.")] = "minmax",
     activations: Annotated[
-        str, typer.Option(help="symmetric: for TensorRT and CPUs. unsigned: for CPUs only.")
+        str, typer.Option(help="symmetric, or for CPUs unsigned: faster there.")
     ] = "symmetric",
     max_drop: Annotated[
         Optional[float],
@@ -51,19 +58,21 @@ def main(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """A float32 model and pictures to an INT8 model.
+    """A float model and pictures to an INT8 model.
 
     --max-drop and --report are measured on the calibration pictures, which have no labels: as the share of
     pixels whose depth is within a factor of 1.25 of the float32 model's. `tosa-edge evaluate` measures
     accuracy.
     """
     from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.engine.load import load_graph
+    from tosa_edge.model import find_graph, label_of
     from tosa_edge.pending import written
 
-    if out.suffix != ".onnx":
+    if out.is_dir():
+        out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
+    elif out.suffix != ".onnx":
         raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
-    graph = load_graph(model)
+    graph = _graph_for(host, model)
     settings = Settings(
         method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
     )
@@ -75,7 +84,29 @@ def main(
         model_path.write_bytes(done.model.SerializeToString())
         table_path.write_text(done.table.to_json())
     _say(done, out, settings.max_drop)
-    emit(_result(done, out, beside, activations), as_json)
+    emit({**_result(done, out, beside, activations), "for": host}, as_json)
+
+
+def _graph_for(host: str, model: str) -> LoadedGraph:
+    """The float graph that one kind of host's INT8 is made from: GPUs mix it with half, CPUs with float32."""
+    from tosa_edge.engine.load import load_graph
+    from tosa_edge.engine.source import find_source
+
+    if host not in ("cpu", "gpu"):
+        raise TosaEdgeError(f"--for {host} is not known", "Choose cpu or gpu.")
+    gpu = host == "gpu"
+    graph = load_graph(str(find_source(model, "int8", half_rest=True)) if gpu else model)
+    if gpu and graph.info.precision == "fp32":
+        raise TosaEdgeError(
+            f"--for gpu starts from float16, and there is no fp16 graph beside {graph.label}",
+            "Export one: tosa-edge export CKPT -o NAME.fp16.onnx --precision fp16.",
+        )
+    if not gpu and graph.info.precision == "fp16":
+        raise TosaEdgeError(
+            f"{graph.label} is fp16, and INT8 for CPUs starts from float32",
+            "Add --for gpu, or give the same MODEL without `.fp16`.",
+        )
+    return graph
 
 
 def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[str, Any]:

@@ -59,6 +59,10 @@ def main(
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",
     precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
+    attention: Annotated[
+        bool,
+        typer.Option("--attention", help="fp16: attention as one ONNX operator (opset 23, TensorRT 10.14)."),
+    ] = False,
     as_json: JsonFlag = False,
     *,
     context: typer.Context,
@@ -87,7 +91,7 @@ def main(
     if group < 1 or group >= layers:
         raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
     pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector, spread)
-    check_options(pattern, batch=batch, form=form, precision=precision)
+    check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
     one_file = out.suffix == ".onnx"
     if one_file and others:
         raise TosaEdgeError(
@@ -99,9 +103,8 @@ def main(
         )
     with console.status(f"tracing {out.name}") as status:
         if one_file:
-            infos = [
-                export_file(path, out, pattern, form=form, precision=precision, size=wanted, batch=batch)
-            ]
+            options = {"form": form, "precision": precision, "attention": attention}
+            infos = [export_file(path, out, pattern, size=wanted, batch=batch, **options)]
         else:
             standard = standard_patterns(layers, keep, query_stride, selector, spread)
             infos = export_folder(
@@ -109,6 +112,7 @@ def main(
                 out,
                 {"dense": pattern} if dense else standard,
                 precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
+                attention=attention,
                 smaller=others,
                 progress=lambda name: status.update(f"tracing {name}"),
                 size=wanted,

@@ -9,6 +9,7 @@ from tosa_edge.backends import providers
 from tosa_edge.backends.providers import CPU
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import INSTALL, TITLES
+from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.host import Machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.plugins.library import BUILD
@@ -147,7 +148,4 @@ def _named(backend: str, machine: Machine) -> Choice:
 
 
 def _new_enough(version: str | None) -> bool:
-    if not version:
-        return False
-    numbers = [int(part) if part.isdigit() else 0 for part in version.split(".")[:2]]
-    return tuple(numbers) >= _OLDEST_TENSORRT
+    return version_pair(version) >= _OLDEST_TENSORRT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from tosa_edge.engine.built import Built, Watch
 from tosa_edge.engine.candidates import Candidate, about_choice, candidates
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.describe import Plan, describe
+from tosa_edge.engine.forms import form_for
 from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
@@ -77,6 +79,7 @@ def build(
         )
     source = find_source(spec, precision, rest_is_half(choice.backend, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
+    form = form_for(choice.backend, machine.versions.get(choice.backend), precision)
     ways = _ways(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
     if engine.exists() and engine.samefile(source):
@@ -94,11 +97,13 @@ def build(
         if pictures is not None:
             graph, digest = _calibrated(graph, pictures, max_drop, watch)
         plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine, ways.ways)
+        plan = replace(plan, attention=form.attention)
+        about_form: list[str] = []
         found = _already(engine, plan)
         if found is not None:
             manifest, proof, about_proof = judged(found)
         else:
-            for made in candidates(engine, plan, watch):
+            for made in _made(engine, plan, watch, about_form):
                 manifest, proof, about_proof = judged(_saved(engine, plan, made, max_drop))
                 if manifest.validation.result != FAILED:
                     break
@@ -112,7 +117,14 @@ def build(
         round(time.perf_counter() - began, 3),
         found is not None,
         manifest.validation.result,
-        (*choice.notes, *ways.notes, *_advice(manifest), *_warning(engine, manifest, machine), *about_proof),
+        (
+            *choice.notes,
+            *ways.notes,
+            *about_form,
+            *_advice(manifest),
+            *_warning(engine, manifest, machine),
+            *about_proof,
+        ),
         tuple(asdict(check) for check in manifest.validation.checks),
         departed,
         proof.command if proof else None,
@@ -179,6 +191,27 @@ def _calibrated(
     return replace(graph, proto=model), digest_of(model)
 
 
+def _made(engine: Path, plan: Plan, watch: Watch, notes: list[str]) -> Iterator[Candidate]:
+    """The candidates, those in the attention form first where the host has that operator.
+
+    It has no way back of its own: where TensorRT cannot fuse an attention, the build fails.
+    """
+    if plan.attention:
+        from tosa_edge.export.attention_form import OPERATOR, to_attention_form
+
+        try:
+            fused = replace(plan.graph, proto=to_attention_form(plan.graph.proto))
+            for made in candidates(engine, replace(plan, graph=fused), watch):
+                yield replace(made, settings={**made.settings, "attention": OPERATOR})
+            why = "it failed validation"
+        except TosaEdgeError as error:
+            why = " ".join(error.what.split())[:400]
+        notes.append(f"attention as one operator is not used, the plain form is: {why}")
+    for made in candidates(engine, plan, watch):
+        plain = {"attention": f"plain: {why}"} if plan.attention else {}
+        yield replace(made, settings={**made.settings, **plain})
+
+
 def _already(engine: Path, plan: Plan) -> Manifest | None:
     """The manifest of a fit engine that this build would only make again."""
     if not engine.is_file():
@@ -190,6 +223,8 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
     m = manifest
     if "plugin_refused" in (m.plugin_choice or {}):
         return None  # whatever kept the plugin out may be mended by now
+    if ("attention" in m.settings) != plan.attention:
+        return None  # built by an older tosa-edge or TensorRT
     ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
     own = m.provider.name if m.provider else CPU
     same = (m.backend, own, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
@@ -205,7 +240,11 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
 
 
 def _saved(engine: Path, plan: Plan, made: Candidate, max_drop: float | None) -> Manifest:
-    settings = made.settings if max_drop is None else {**made.settings, "max_drop": max_drop}
+    from tosa_edge.calibration import scales_of
+
+    scales = scales_of(plan.graph.proto)
+    settings = made.settings if scales is None else {**made.settings, "int8_scales": scales}
+    settings = settings if max_drop is None else {**settings, "max_drop": max_drop}
     manifest = describe(plan, made.data, settings)
     manifest = replace(manifest, plugin=made.plugin, plugin_choice=made.choice)
     save(engine, made.data, manifest)
@@ -225,6 +264,11 @@ def _advice(manifest: Manifest) -> tuple[str, ...]:
     if manifest.plugin_choice:
         return (about_choice(manifest.plugin_choice),)
     if manifest.backend != ONNXRUNTIME or manifest.provider is not None:
+        if manifest.settings.get("int8_scales") == "float32":
+            return (
+                "its int8 is the form for CPUs, among float32: from an fp16 graph (`tosa-edge export "
+                "--precision fp16`, `tosa-edge calibrate --for gpu`) it is faster on a GPU",
+            )
         return ()
     if manifest.precision == "fp16":
         return (

@@ -28,6 +28,7 @@ class Plan:
 
     calibration: the digest of the quantised graph.
     ways: with whose layers it is built.
+    attention: the host has attention as one operator.
     """
 
     source: Path
@@ -39,6 +40,7 @@ class Plan:
     calibration: str | None
     machine: Machine
     ways: tuple[str, ...] = (NATIVE,)
+    attention: bool = False
 
 
 def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:

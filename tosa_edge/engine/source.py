@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tosa_edge.engine import ONNXRUNTIME, PRECISIONS
+from tosa_edge.engine import PRECISIONS
+from tosa_edge.engine.forms import form_for
 from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph, read_graph
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
     from tosa_edge.info import GraphInfo
 
-_HALF = ".fp16"
+_HALF, _ATTENTION = ".fp16", ".attn"
 
 
 def find_source(spec: str, precision: str | None = None, half_rest: bool = False) -> Path:
@@ -24,7 +25,7 @@ def find_source(spec: str, precision: str | None = None, half_rest: bool = False
     INT8 starts from float32, unless the file is INT8 itself, or what is not INT8 is to be half (`half_rest`).
     """
     path = find_graph(spec)
-    if precision is None:
+    if precision is None or (precision == "fp16" and path.stem.endswith(_ATTENTION)):
         return path
     half = precision == "fp16" or (precision == "int8" and half_rest)
     wanted = path.with_name(f"{_base(path)}{_HALF if half else ''}.onnx")
@@ -32,8 +33,8 @@ def find_source(spec: str, precision: str | None = None, half_rest: bool = False
 
 
 def rest_is_half(backend: str, calibrated: bool) -> bool:
-    """On a GPU half is what int8 is mixed with; on a CPU half is slower than float32."""
-    return calibrated and backend != ONNXRUNTIME
+    """What int8 is mixed with; a MODEL that is int8 already was mixed before."""
+    return calibrated and form_for(backend, None, "int8").half
 
 
 def source_of(manifest: Manifest, spec: str | None = None) -> Path:
@@ -87,9 +88,10 @@ def precision_of(graph: LoadedGraph) -> str:
 
 def rebuild_source(path: Path) -> str:
     """MODEL as it works from any folder: the bundled name, or the whole path; without the precision."""
+    base = path.stem if path.stem.endswith(_ATTENTION) else _base(path)
     if path.parent.parent == ASSETS and (path.parent / WEIGHTS).exists():
-        return f"{path.parent.name}:{_base(path)}"
-    full = path.with_name(f"{_base(path)}.onnx")
+        return f"{path.parent.name}:{base}"
+    full = path.with_name(f"{base}.onnx")
     return str((full if full.is_file() else path).absolute())
 
 
@@ -101,7 +103,7 @@ def model_and_variant(path: Path, info: GraphInfo) -> tuple[str, str]:
 
 
 def _base(path: Path) -> str:
-    return path.stem.removesuffix(_HALF)
+    return path.stem.removesuffix(_ATTENTION).removesuffix(_HALF)
 
 
 def _needs_plugin(graph: LoadedGraph) -> bool:

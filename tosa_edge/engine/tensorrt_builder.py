@@ -65,6 +65,8 @@ def build_plan(
     # Else the engine holds the names of its layers alone, and `inspect` could not tell what they became.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     settings: dict[str, Any] = {"strongly_typed": True, "tf32": False, **of_network(network)}
+    if backend == TENSORRT_RTX and decomposable(trt, network):
+        settings["attention_decomposable"] = True
     if targets:
         set_targets(trt, config, targets)
     limit = workspace_limit(gpu)
@@ -95,6 +97,22 @@ def check_plugins(network: Any, label: str, expected: int) -> None:
         f"{label} became {plugins} plugin layers, and it has {expected} operators for our plugin",
         "Build the plugin of this tosa-edge, `make plugin`, or use --plugin off.",
     )
+
+
+def decomposable(trt: ModuleType, network: Any) -> int:
+    """Lets every attention be taken apart where it cannot be fused; returns how many there are.
+
+    For TensorRT-RTX, which finishes an engine on the GPU that is to run it: there nobody could build another
+    form. TensorRT itself builds on that GPU, and what fails is built in the plain form, with its softmax in
+    float32.
+    """
+    kind = getattr(trt.LayerType, "ATTENTION_INPUT", None)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    found = [layer for layer in layers if kind is not None and layer.type == kind]
+    for layer in found:
+        layer.__class__ = trt.IAttentionInputLayer  # get_layer returns the base class
+        layer.attention.decomposable = True
+    return len(found)
 
 
 def set_targets(trt: ModuleType, config: Any, targets: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from tosa_edge.engine.layers import Fusion, Layers, unknown
 
 # In the manifest's settings: `network.layers`, `network.plugins`, `network.KIND.PRECISION`.
 PREFIX = "network."
+_ATTENTION = "attention_input"  # an attention lies between two layers; this is the first
 _COMPUTES = ("matrix_multiply", "convolution", "deconvolution", "attention")
 # The others move data about: thousands of them, and most vanish when they are fused.
 _TELLING = (
@@ -39,6 +40,7 @@ def of_network(network: Any) -> dict[str, Any]:
     dequantised = set()
     for layer in (network.get_layer(index) for index in range(network.num_layers)):
         kind = _last(layer.type).lower()
+        kind = "attention" if kind == _ATTENTION else kind
         plugins += "plugin" in kind
         if kind == "dequantize":
             dequantised.add(layer.get_output(0).name)
