@@ -266,8 +266,8 @@ def _advice(manifest: Manifest) -> tuple[str, ...]:
     if manifest.backend != ONNXRUNTIME or manifest.provider is not None:
         if manifest.settings.get("int8_scales") == "float32":
             return (
-                "its int8 is the form for CPUs, among float32: from an fp16 graph (`tosa-edge export "
-                "--precision fp16`, `tosa-edge calibrate --for gpu`) it is faster on a GPU",
+                "its int8 is the form for CPUs, among float32; the one for GPUs is made of an fp16 graph: "
+                "`tosa-edge export --precision fp16`, then `tosa-edge calibrate --for gpu`",
             )
         return ()
     if manifest.precision == "fp16":
