@@ -210,6 +210,7 @@ def test_a_camera_without_its_size_is_told_what_it_lacks(place):
 
 
 ROW = {
+    "provider": "cpu",
     "kept": 216,
     "tokens": 432,
     "query_stride": 8,

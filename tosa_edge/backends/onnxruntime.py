@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _DTYPES = {"double": "float64", "float": "float32", "float16": "float16"}
 _FATAL_ONLY = 4
+# Where there is no VNNI, products of INT8 are added in pairs in 16 bits, which are too few for weights of
+# 8 bits: sums saturate. This makes those processors, and only those, use 32.
+EXACT_INT8 = ("session.x64quantprecision", "1")
 
 
 class OnnxRuntimeBackend(Activated):
@@ -68,6 +71,7 @@ class OnnxRuntimeBackend(Activated):
         options.log_severity_level = _FATAL_ONLY  # our errors say it in two lines
         # Idle workers spin after a run: they would take the cores from the next session, or the camera.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.add_session_config_entry(*EXACT_INT8)
         if self.profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(self.profile)

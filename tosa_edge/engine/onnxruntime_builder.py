@@ -12,6 +12,7 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.backends.onnxruntime import EXACT_INT8
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import ENGINE_MARK
 from tosa_edge.pending import cannot_write
@@ -37,6 +38,7 @@ def optimise(graph: LoadedGraph, scratch: Path) -> tuple[bytes, dict[str, Any]]:
     options.intra_op_num_threads = 1  # it is not run here
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(scratch)
+    options.add_session_config_entry(*EXACT_INT8)
     options.log_severity_level = _FATAL_ONLY
     try:
         onnxruntime.InferenceSession(graph.bytes(), options, providers=["CPUExecutionProvider"])
