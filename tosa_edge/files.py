@@ -55,7 +55,12 @@ def require_regular(path: Path, whole: bool = True) -> None:
 
 def inside(folder: Path, name: str) -> Path:
     """What a name found in a file means: a file below `folder`, or a ValueError."""
-    parts = name.replace("\\", "/").split("/")
-    if not name.isprintable() or os.path.isabs(name) or ".." in parts or not parts[-1]:
+    if not name.isprintable() or leads_out(name):
         raise ValueError(f"{name[:60]!a} is not the name of a file in that folder")
     return folder / name
+
+
+def leads_out(name: str) -> bool:
+    """Whether a name below a folder means no file, or one elsewhere."""
+    parts = name.replace("\\", "/").split("/")
+    return os.path.isabs(name) or ".." in parts or not parts[-1]

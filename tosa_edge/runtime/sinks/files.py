@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import leads_out
 from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.runtime.sinks import Result
 
@@ -38,6 +39,10 @@ class FilesSink:
 
     def write(self, result: Result) -> None:
         name = result.frame.name
+        if leads_out(name):
+            raise TosaEdgeError(
+                f"a frame is named {name[:60]!a}, which is not in {self._pending.final}", "Name it otherwise."
+            )
         folder, _, _ = name.rpartition("/")
         try:
             if folder:  # of pictures in folders of a folder

@@ -51,7 +51,8 @@ class FolderSink(FilesSink):
         write_file(f"{stem}.colour.png", _png(_bgr(result.painter.coloured(result.prediction))))
 
     def _note(self, *line: str) -> None:
-        with open(self._ranges, "a", newline="") as file:
+        # A file's name is any bytes: what is no UTF-8 is written as it was.
+        with open(self._ranges, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
             csv.writer(file, lineterminator="\n").writerow(line)
 
 

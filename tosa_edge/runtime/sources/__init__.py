@@ -84,14 +84,14 @@ def open_sources(specs: Sequence[str], recursive: bool = False) -> list[Source]:
 
     plain = [one for spec in specs for one in expanded(spec)]
     pictures = [one for one in plain if PictureSource.accepts(one)]
-    together = len(pictures) > 1
+    together = PicturesSource.of(pictures) if len(pictures) > 1 else None
     sources: list[Source] = []
     try:
         for one in plain:
-            if not together or one not in pictures:
+            if together is None or one not in pictures:
                 sources.append(_opened(one, recursive))
-            elif one == pictures[0]:
-                sources.append(PicturesSource.of(pictures))
+            elif together not in sources:
+                sources.append(together)
     except BaseException:
         for source in sources:
             source.close()

@@ -12,6 +12,7 @@ from tosa_edge.runtime.pictures import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.address import natural
 
+_DEEPEST = 100  # folders in one another that pictures are taken from
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
 
 
@@ -30,7 +31,7 @@ class PicturesSource:
     @classmethod
     def of(cls, files: Sequence[str]) -> PicturesSource:
         """Some pictures, of one folder or of several."""
-        paths = [Path(file).absolute() for file in dict.fromkeys(files)]
+        paths = [Path(path) for path in dict.fromkeys(map(_without_dots, files))]
         folder = Path(os.path.commonpath([path.parent for path in paths]))
         return cls(f"{len(paths)} pictures", folder, paths)
 
@@ -56,21 +57,38 @@ class FolderSource(PicturesSource):
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """`room.jpg` is `room`; beside a `room.png` both keep their endings."""
+    """`room.jpg` is `room`; beside a `room.png` both keep theirs, with a `room.png.jpg` all."""
     short = [path.with_suffix("").as_posix() for path in paths]
     often = Counter(short)
-    return [name if often[name] == 1 else path.as_posix() for name, path in zip(short, paths, strict=True)]
+    whole = [path.as_posix() for path in paths]
+    names = [name if often[name] == 1 else full for name, full in zip(short, whole, strict=True)]
+    return names if len(set(names)) == len(names) else whole
+
+
+def _without_dots(file: str) -> str:
+    """The absolute path with no `..` in it, which after a link leads elsewhere than the text says."""
+    folder, name = os.path.split(file)
+    found = os.path.realpath(folder) if ".." in Path(folder).parts else os.path.abspath(folder)
+    return os.path.join(found, name)
 
 
 def _walked(folder: Path, recursive: bool) -> tuple[list[Path], list[Path]]:
     """Files in natural order, and the folders that were not gone into. Hidden ones are nobody's pictures."""
-    entries = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=natural)
-    files, folders = [p for p in entries if p.is_file()], [p for p in entries if p.is_dir()]
-    if not recursive:
-        return files, folders
-    for inner in folders:
-        if not inner.is_symlink():  # which may lead round in a circle
-            files += _walked(inner, True)[0]
+    files: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        if len(here.parts) - len(folder.parts) > _DEEPEST:
+            raise TosaEdgeError(
+                f"{folder} holds more than {_DEEPEST} folders in one another", "Give one further within."
+            )
+        entries = sorted((p for p in here.iterdir() if not p.name.startswith(".")), key=natural)
+        files += [p for p in entries if p.is_file()]
+        folders = [p for p in entries if p.is_dir()]
+        if not recursive:
+            return files, folders
+        # A link may lead round in a circle.
+        waiting += [inner for inner in reversed(folders) if not inner.is_symlink()]
     return files, []
 
 
