@@ -188,9 +188,10 @@ def in_a_process(folder, code: str) -> subprocess.Popen:
 
 
 def complains(result, code: int, what: str, remedy: str) -> None:
-    """Two lines and nothing on stdout."""
+    """Two lines at the end, after what was about to be done, and nothing on stdout."""
     assert result.exit_code == code, result.output
-    error, do = result.stderr.strip().splitlines()
+    *said, error, do = result.stderr.strip().splitlines()
+    assert all(line.startswith("building ") for line in said)
     assert error.startswith("error: ")
     assert what in error
     assert do.startswith("do: ")

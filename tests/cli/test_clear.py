@@ -288,7 +288,10 @@ def test_half_on_a_cpu_is_told_to_be_as_large(place):
     assert "as large as that of fp32, and no faster" in said.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name.endswith("_t:g3") else pytest.mark.slow) for name in BUNDLED],
+)
 def test_every_bundled_variant_becomes_one_file(place, name):
     """Nothing is traced: the graph is the variant's own, and needs nothing beside it."""
     call("export", name, "-o", "one.onnx")

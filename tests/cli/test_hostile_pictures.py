@@ -47,7 +47,7 @@ def test_a_single_pixel_goes_into_every_file():
     cv2.imwrite("p.png", np.full((1, 1, 3), 90, np.uint8))
     result = run("--source", "p.png", "--out", "o", "--depth-maps", "--png", "--ply", code=0)
     assert result["frames"] == 1
-    assert np.load("o/depth/000000.npy").shape == (1, 1)
+    assert np.load("o/depth/p.npy").shape == (1, 1)
 
 
 ENCODED = [

@@ -1,12 +1,14 @@
 """Every bundled graph at every precision, built for every backend that builds without a GPU.
 
-One build answers all questions about an engine: it takes seconds, and there are many of them.
+One build answers all questions about an engine: it takes seconds, and there are many of them. `make test`
+builds one graph of each model, `make test-slow` all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,11 @@ tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
 MODELS = bundled_models()
 SMALLER = {"tosa_depth_s": ("168x224", "126x168"), "tosa_depth_t": ("168x224",)}
+QUICK = {(MODELS[-1], "g3", precision) for precision in PRECISIONS} | {(MODELS[0], "g1", "fp16")}
+BUILDS = [
+    pytest.param(*build, marks=[] if build in QUICK else pytest.mark.slow)
+    for build in product(MODELS, (*VARIANTS, "168x224"), PRECISIONS)
+]
 _BESIDE_WEIGHTS = 13e6  # bytes of an engine: kernels, positions, the graph
 
 
@@ -78,10 +85,8 @@ def test_a_model_has_all_its_graphs(model):
     assert found == {f"{name}{half}" for name in (*VARIANTS, *SMALLER[model]) for half in ("", ".fp16")}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("variant", [*VARIANTS, "168x224"])
 @pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "variant", "precision"), BUILDS)
 def test_builds(tmp_path, pictures, quantised, model, backend, variant, precision):
     spec = f"{model}:{variant}"
     calib = pictures if precision == "int8" else None
