@@ -13,12 +13,12 @@ import traceback
 from pathlib import Path
 
 from tests.gpu import PACK, ROOT
+from tests.gpu.ending import dies_with, end_group, terminated
 from tests.gpu.results import Results, append, rows, table
 from tests.gpu.stages import BUDGET_S, NAMES, STAGES, Stage
 from tosa_edge.errors import CheckFailed, MachineLacks, TosaEdgeError, told
 
 WALK = PACK / "walk"  # the tests' driver, compiled
-GRACE_S = 3  # between asking a stage to end and ending it
 SLOWER = 4  # times as long may a stage take on a walk: the interpreter has two cores, and not always both
 SAID = 1500  # characters of a failed stage's last words
 
@@ -36,8 +36,10 @@ def main() -> None:
     parser.add_argument("--inside", metavar="WORK", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
+        dies_with(os.getppid())()
         inside(given.inside, given.results, given.walk)
         return
+    signal.signal(signal.SIGTERM, terminated)
     stages = [stage for stage in STAGES if stage.name in given.only]
     environment = walking() if given.walk else with_gpu()
     if any(stage.packed for stage in stages) and not list(PACK.glob("*/*.kernels")):
@@ -69,10 +71,17 @@ def one(stage: Stage, results: Path, walk: bool, left_s: float, environment: dic
     words += ["--walk"] if walk else []
     log = PACK / f"{stage.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    before = len(rows(results)) if results.exists() else 0
     began = time.monotonic()
     with log.open("wb") as said:
         child = subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            words,
+            cwd=ROOT,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=dies_with(os.getpid()),
         )
         try:
             code: int | None = child.wait(limit)
@@ -80,9 +89,12 @@ def one(stage: Stage, results: Path, walk: bool, left_s: float, environment: dic
             code = None
         finally:
             end_group(child)
-    ended = {0: "done", 1: "failures", None: "timed out"}.get(code, f"died {code}")
-    # Failures have rows of their own.
-    row = _end(stage, ended, time.monotonic() - began, {0: True, 1: None}.get(code, False))
+    took_s = time.monotonic() - began
+    found = rows(results)[before:] if results.exists() else []
+    # Failures have rows of their own; what ends like that without one has not begun.
+    failures = code == 1 and any(row["passed"] is False for row in found)
+    ended = {0: "done", 1: "failures" if failures else "died 1", None: "timed out"}.get(code, f"died {code}")
+    row = _end(stage, ended, took_s, True if code == 0 else None if failures else False)
     if code != 0:
         row["said"] = log.read_text(errors="replace")[-SAID:]
     append(results, row)
@@ -96,20 +108,6 @@ def _end(stage: Stage, ended: str, took_s: float, passed: bool | None) -> dict[s
         "ended": ended,
         "took_s": round(took_s, 1),
     }
-
-
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """The stage and whatever it has started; what holds the GPU is given time to let go of it."""
-    for sign, grace in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
-        try:
-            os.killpg(child.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            child.wait(grace)
-        except subprocess.TimeoutExpired:
-            continue
-    child.wait()
 
 
 def inside(work: str, path: Path, walk: bool) -> None:

@@ -4,7 +4,7 @@ would take minutes to import."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Case:
     shape: Mapping[str, int]
     arrays: dict[str, np.ndarray]
     attributes: dict[str, Any] = field(default_factory=dict)
+    outside: bool = False  # there are indices outside the picture
 
     @property
     def in_place(self) -> bool:
@@ -42,7 +43,7 @@ class Case:
         sizes = self.sizes
         counts = {n: sizes[n] for n in ("batch", "tokens", "kept", "stride") if n in sizes}
         words = " ".join(f"{n} {v}" for n, v in {**self.shape, **counts}.items())
-        return f"{self.operator.name} {self.precision} {words}"
+        return f"{self.operator.name} {self.precision} {words}" + self.outside * " outside"
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -69,9 +70,12 @@ class Case:
         return self.operator.scratch(self.sizes)
 
     def picture(self, number: int) -> dict[str, np.ndarray]:
-        """The inputs as of that picture alone; weights have no pictures."""
+        """The inputs as of that picture alone, indices as a kernel takes them; weights have no pictures."""
         batched = {name for name, axes in self.operator.axes.items() if axes.split()[0] == "batch"}
-        return {n: a[number : number + 1] if n in batched else a for n, a in self.arrays.items()}
+        arrays = {n: a[number : number + 1] if n in batched else a for n, a in self.arrays.items()}
+        if "index" in arrays:
+            arrays["index"] = arrays["index"].clip(0, self.arrays["x"].shape[1] - 1)
+        return arrays
 
 
 def importance(
@@ -112,6 +116,13 @@ def scatter(precision: str, batch: int, tokens: int, kept: int, width: int, in_p
     arrays = {"x": random(batch, tokens, width), "index": index, "rows": rows, "update": update}
     arrays["gamma"] = random(width)
     return Case(TOKEN_SCATTER, precision, {"width": width, "in_place": in_place}, arrays)
+
+
+def outside(case: Case) -> Case:
+    """The same with its first and last index far outside the picture, ascending as before."""
+    index, any_number = case.arrays["index"].copy(), np.iinfo(np.int32)
+    index[:, 0], index[:, -1] = any_number.min, any_number.max
+    return replace(case, arrays={**case.arrays, "index": index}, outside=True)
 
 
 def of_kernel(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.gpu.cases import Case, of_model
+from tests.gpu.cases import Case, of_model, outside
 from tests.gpu.device import Laid, Machine, machine
 from tests.gpu.results import Results
 from tests.gpu.shim import Plugin, PluginHost, Tensors
@@ -39,6 +39,9 @@ def run(results: Results, walk: bool) -> None:
                     if key in have:
                         whole = partial(_whole, here, host, most[name], least[name])
                         results.attempt(f"{folder.name}: {name} {precision}", whole)
+                        if "index" in most[name].arrays:
+                            whole = partial(_whole, here, host, outside(most[name]), outside(least[name]))
+                            results.attempt(f"{folder.name}: {name} {precision} outside", whole)
             host.close()
 
 

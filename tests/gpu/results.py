@@ -25,7 +25,7 @@ class Results:
         self.failed += passed is False
         append(self.path, {"stage": self.stage, "name": name, "passed": passed, **values})
 
-    def attempt(self, name: str, work: Callable[[], Row]) -> None:
+    def attempt(self, name: str, work: Callable[[], Row]) -> bool | None:
         """A row of what `work` finds (`passed` among it, else it has passed); what fails is a row too."""
         began = time.perf_counter()
         try:
@@ -34,12 +34,18 @@ class Results:
             found = {"passed": False, "failed": f"{type(failure).__name__}: {failure}"[:600]}
         passed = found.pop("passed")
         self.add(name, passed, **found, took_s=round(time.perf_counter() - began, 3))
+        return passed
 
 
 def append(path: Path, row: Row) -> None:
     # One write to a file opened for appending: whole lines, also from several processes.
-    with path.open("ab") as file:
-        file.write((json.dumps(row, default=str) + "\n").encode())
+    with path.open("ab+") as file:
+        file.seek(max(file.tell() - 1, 0))
+        cut_short = file.read(1) not in (
+            b"",
+            b"\n",
+        )  # by a machine that was lost; the next run goes on behind it
+        file.write(("\n" * cut_short + json.dumps(row, default=str) + "\n").encode())
         file.flush()
         os.fsync(file.fileno())
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.gpu.cases import of_kernel, of_model
+from tests.gpu.cases import of_kernel, of_model, outside
 from tests.gpu.judge import form_of, judged, tensors_of
 from tosa_edge.plugins import launch
 from tosa_edge.plugins.kernel_list import wanted
@@ -27,15 +27,40 @@ def test_sizes_are_those_that_pytorch_launches_with(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_picture_is_judged(name):
-    case = of_model("fp32", 3, 17, 9)[name]
-    out = form_of(case)(*tensors_of(case.arrays, "cpu"), **case.attributes)
-    right = [o.numpy() for o in (out if isinstance(out, tuple) else (out,))]
+    case = of_model("fp32", 2, 3, 2, heads=2, head_dim=4)[name]
+    right = answer(case, case.arrays)
     assert judged(case, right, "cpu")["passed"]
-    for picture in range(3):
+    for picture in range(2):
         for value in (1.01 * right[-1][picture, -1], np.nan):
             wrong = [o.copy() for o in right]
             wrong[-1][picture, -1] = value
             assert not judged(case, wrong, "cpu")["passed"]
+
+
+def answer(case, arrays):
+    out = form_of(case)(*tensors_of(arrays, "cpu"), **case.attributes)
+    return [o.numpy().copy() for o in (out if isinstance(out, tuple) else (out,))]
+
+
+@pytest.mark.parametrize("name", ["gather", "scatter"])
+def test_an_index_outside_the_picture_counts_as_the_nearest_inside(name):
+    case = outside(of_model("fp32", 2, 5, 3, heads=1, head_dim=4)[name])
+    index = case.arrays["index"]
+    assert (index.min(), index.max()) == (-(2**31), 2**31 - 1)
+    assert (np.diff(index.astype(np.int64)) > 0).all()
+    nearest = case.arrays | {"index": index.clip(0, 4)}
+    assert judged(case, answer(case, nearest), "cpu")["passed"]
+    around = case.arrays | {"index": np.sort(index % 5)}
+    assert not judged(case, answer(case, around), "cpu")["passed"]
+
+
+def test_a_raised_floor_is_told_beside_one_last_place():
+    case = of_model("fp32", 1, 3, 2, heads=2, head_dim=4)["importance_1"]
+    case.arrays["qkv"] *= 30  # scores of hundreds
+    right = answer(case, case.arrays)
+    found = judged(case, [(1 + 1e-5) * o for o in right], "cpu")
+    assert found["passed"]
+    assert found["of_allowed"] < 1 < found["of_one_place"]
 
 
 def test_every_kernel_that_ships_has_a_case():

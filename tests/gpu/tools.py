@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from tests.gpu import ROOT
 from tests.gpu.cases import Case
 from tests.gpu.cubins import SIZES, SMALLEST, run_each
+from tests.gpu.ending import dies_with
 from tests.gpu.results import Results, Row
 from tests.gpu.versions import tool
 
@@ -20,6 +22,7 @@ CHECKERS = ("memcheck", "racecheck")
 CHECKER, PROFILER = "compute-sanitizer", "ncu"
 LIMIT_S = {"memcheck": 30, "racecheck": 40, "ncu": 40}
 FAULT = 9  # exit code of a checker that has found something
+CLOSED = "ERR_NVGPUCTRPERM"
 PROFILED = "regex:columns|statistics|selective_attention"
 SECTIONS = ("LaunchStats", "Occupancy", "SpeedOfLight", "ComputeWorkloadAnalysis", "WarpStateStats")
 
@@ -27,7 +30,7 @@ SECTIONS = ("LaunchStats", "Occupancy", "SpeedOfLight", "ComputeWorkloadAnalysis
 def sanitizers(results: Results, walk: bool) -> None:
     for checker in CHECKERS[:1] if walk else CHECKERS:
         words = ["--tool", checker, "--error-exitcode", str(FAULT)]
-        results.attempt(checker, partial(_checked, checker, words, walk))
+        results.attempt(checker, partial(_checked, checker, words, results.path, walk))
 
 
 def smallest(results: Results, walk: bool) -> None:
@@ -44,8 +47,8 @@ def of_the_small_model(case: Case) -> bool:
     return case.precision == "fp16" and (heads, hidden) == (6, 12)
 
 
-def _checked(checker: str, words: list[str], walk: bool) -> Row:
-    code, said = _under(CHECKER, words, "tools:smallest", LIMIT_S[checker], walk)
+def _checked(checker: str, words: list[str], path: Path, walk: bool) -> Row:
+    code, said = _under(CHECKER, words, "tools:smallest", path, LIMIT_S[checker], walk)
     telling = [line.strip("= ") for line in said.splitlines() if "ERROR SUMMARY" in line or "rror" in line]
     row: Row = {
         "passed": code == 0,
@@ -57,7 +60,7 @@ def _checked(checker: str, words: list[str], walk: bool) -> Row:
 
 def profile(results: Results, walk: bool) -> None:
     words = ["--kernel-name", PROFILED, "--csv", *(word for one in SECTIONS for word in ("--section", one))]
-    code, said = _under(PROFILER, words, "tools:usual", LIMIT_S["ncu"], walk)
+    code, said = _under(PROFILER, words, "tools:usual", results.path, LIMIT_S["ncu"], walk)
     found = list(counted(said.splitlines()))
     for row in found:
         results.add(row.pop("kernel"), None, **row)
@@ -65,13 +68,18 @@ def profile(results: Results, walk: bool) -> None:
         results.add(PROFILER, None, lacks=f"{PROFILER} is not here")
     elif walk:
         results.add(PROFILER, code == 0, said=said[-300:])
-    else:  # most often: nobody but root may read the counters
+    elif CLOSED in said:
+        results.add(PROFILER, None, lacks=f"the GPU's counters are for root alone here ({CLOSED})")
+    else:
         results.add(PROFILER, code == 0 and bool(found), code=code, said=said[-600:] if not found else None)
 
 
-def _under(name: str, words: list[str], work: str, limit_s: float, walk: bool) -> tuple[int | None, str]:
+def _under(
+    name: str, words: list[str], work: str, results: Path, limit_s: float, walk: bool
+) -> tuple[int | None, str]:
     """Exit code and words of a process of ours under a tool, on a walk without it. None: it is not here."""
-    ours = [sys.executable, "-m", "tests.gpu", "--inside", work, *(["--walk"] if walk else [])]
+    ours = [sys.executable, "-m", "tests.gpu", "--inside", work, "--results", str(results)]
+    ours += ["--walk"] if walk else []
     path = tool(name)
     if not walk and path is None:
         return None, ""
@@ -79,7 +87,7 @@ def _under(name: str, words: list[str], work: str, limit_s: float, walk: bool) -
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=limit_s * (4 if walk else 1),
+            timeout=limit_s * (4 if walk else 1), preexec_fn=dies_with(os.getpid()),
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         return -1, f"not done after {limit_s} s: {(late.stdout or b'')[-300:]!r}"
