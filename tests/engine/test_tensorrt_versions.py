@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tosa_edge.engine.tensorrt_versions import expected, numbers, troubles, unchecked
+from tosa_edge.engine.tensorrt_versions import EXPECTED, expected, numbers, troubles, unchecked
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,15 @@ def test_the_warning_is_one_line_and_names_what_is_known():
     assert "issue" not in plain
     assert "of TensorRT 10.3.0 are known wrong results of ViTs in half precision" in known
     assert plain.endswith("tosa-edge validate e/x.engine")
+
+
+def test_the_documentation_says_what_doctor_does():
+    text = (Path(__file__).parents[2] / "docs/hardware.md").read_text()
+    table = text.partition("## Versions of TensorRT")[2].partition("None of it was tried")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line
+    ]
+    releases = [(numbers(first), what) for first, _, what in rows if numbers(first)]
+    for (release, says), (first, what) in zip(releases, EXPECTED[1:], strict=True):
+        assert release[: len(first)] == first
+        assert says.startswith(what)

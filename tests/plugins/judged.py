@@ -5,11 +5,12 @@ by luck, and PyTorch's error be 0.
 
 TokenImportance has a higher one, for it ends in exp(score - largest score). Of a score s float32 knows no
 more than eps |s|, and exp makes of that absolute error a relative one: exp(s + d) = exp(s) (1 + d), nearly.
-PyTorch computes the map once, so that the largest score cancels to the bit. The kernel computes it twice, in
-two launches whose products have their sides swapped. On a GPU both should add up in one order, which nobody
-has measured; the BLAS under Triton's interpreter does not everywhere (OpenBLAS on its Haswell and Zen kernels;
-on its SkylakeX and Prescott ones it happens to), and then nothing cancels. So its floor is eps times the largest |score|, as a
-relative error: 1 to 30 last places for ordinary numbers, 60,000 (0.7 %) for scores of 60,000.
+PyTorch computes the map once, so that the largest score cancels to the bit. The kernel computes it twice,
+in two launches whose products have their sides swapped. On a GPU both should add up in one order, which
+nobody has measured; the BLAS under Triton's interpreter does not everywhere (OpenBLAS on its Haswell and
+Zen kernels; on its SkylakeX and Prescott ones it happens to), and then nothing cancels. So its floor is eps
+times the largest |score|, as a relative error: 1 to 30 last places for ordinary numbers, 60,000 (0.7 %) for
+scores of 60,000.
 """
 
 from __future__ import annotations
