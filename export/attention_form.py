@@ -1,8 +1,9 @@
 """The portable form in half to the attention form: the same graph, its attention spelt as ONNX `Attention`.
 
-TensorRT 10.14 and later and TensorRT-RTX run that operator as one fused kernel, softmax in float32 inside;
-the portable form they must recognise first. It is opset 23, which older hosts do not read: a further form,
-never the only one.
+TensorRT 10.14 and later and TensorRT-RTX make one layer of that operator; the portable form they must
+recognise first. In which precision its softmax is computed nobody has seen: least of all where TensorRT-RTX
+takes it apart again (`decomposable`). The validation of an engine decides. It is opset 23, which older hosts
+do not read: a further form, never the only one.
 """
 
 from __future__ import annotations

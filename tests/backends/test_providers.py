@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import tiny
-from tests.engine.samples import RTX4070
+from tests.engine.samples import ORIN, RTX4070
 from tosa_edge.backends import providers
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import open_model
@@ -114,6 +114,32 @@ def test_one_that_starts_and_leaves_the_work_to_the_cpu(gpu, monkeypatch):
     monkeypatch.setattr(providers, "_on_gpu", on_gpu)
     with pytest.raises(MachineLacks, match="leaves 1 MatMul to the CPU"):
         providers.start(CUDA)
+
+
+def test_tensorrt_that_leaves_the_work_to_cuda_is_not_tensorrt(gpu, monkeypatch):
+    works(monkeypatch, TENSORRT)
+    left = SimpleNamespace(
+        ep_name=providers.NAMES[CUDA],
+        get_nodes=lambda: [SimpleNamespace(op_type=kind) for kind in ("MatMul", "Add", "MatMul")],
+    )
+    monkeypatch.setattr(Named, "get_provider_graph_assignment_info", lambda session: [left])
+    with pytest.raises(MachineLacks, match="for TensorRT leaves 2 MatMul to CUDA\n"):
+        providers.start(TENSORRT)
+
+
+def test_what_was_compiled_is_for_one_version_and_one_gpu(gpu, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = [providers._cache(provider, "model") for provider in (TENSORRT, TENSORRT, RTX)]
+    monkeypatch.setattr(providers, "version", lambda name: "1.1")
+    found.append(providers._cache(TENSORRT, "model"))
+    monkeypatch.setattr(providers.machine, "version_of", lambda name: "10.9")
+    found.append(providers._cache(TENSORRT, "model"))
+    monkeypatch.setattr(providers, "find_gpu", lambda: ORIN)
+    found.append(providers._cache(TENSORRT, "model"))
+    found.append(providers._cache(TENSORRT, "another"))
+    assert len(set(found)) == len(found) - 1
+    assert found[0] == found[1]
+    assert all(folder.is_dir() for folder in found)
 
 
 def test_auto_takes_the_best_that_starts_and_says_what_it_passed_over(gpu, monkeypatch):

@@ -13,6 +13,7 @@ from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, choose, choose_plugin
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 H200 = replace(RTX4070, name="NVIDIA H200", sm=90)
+A100 = replace(RTX4070, name="NVIDIA A100", sm=80)
 
 
 def without(*backends, gpu=None):
@@ -27,6 +28,7 @@ def without(*backends, gpu=None):
         (machine(RTX4070), TENSORRT),
         (without(TENSORRT, gpu=RTX4070), TENSORRT_RTX),
         (without(TENSORRT, gpu=H200), ONNXRUNTIME),  # no RTX card
+        (without(TENSORRT, gpu=A100), ONNXRUNTIME),
         (without(TENSORRT, TENSORRT_RTX, gpu=RTX4070), ONNXRUNTIME),
         (machine(ORIN, versions={**machine().versions, TENSORRT: "8.6.1"}), ONNXRUNTIME),
     ],

@@ -1,6 +1,7 @@
 """Which host gets which form: a table, and what happens where the attention form cannot be built."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,8 @@ from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX, tensorrt_build
 from tosa_edge.engine import build as building
 from tosa_edge.engine.forms import Form, form_for
 from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.engine.manifest import FAILED, PASSED, Validation
+from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.source import find_source, rebuild_source
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form
@@ -81,7 +84,43 @@ def test_the_plain_form_where_attention_cannot_be_fused(model, monkeypatch):
     assert manifest.settings["attention"].startswith("plain: TensorRT 10.14 did not build m")
     assert "network.attention.fp16" not in manifest.settings
     assert manifest.settings["network.softmax.fp32"] == 5
-    assert make(model).reused  # it would fail the same way again
+    monkeypatch.undo()
+    again = make(model)  # out of memory perhaps: it is tried again
+    assert not again.reused
+    assert check_engine(again.engine, to_run=False)[0].settings["attention"] == "Attention"
+
+
+def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain_one(model, monkeypatch):
+    """The process in which it crashed can build nothing more."""
+    pytest.importorskip("tensorrt_rtx")
+    honest, verdicts, crashed = tensorrt_builder.build_plan, [FAILED, PASSED], []
+
+    def build_plan(trt, backend, graph, *arguments):
+        if crashed and not attentions(graph.proto):
+            raise TosaEdgeError("TensorRT did not build m: an illegal address", "Start again.")
+        return honest(trt, backend, graph, *arguments)
+
+    def validated(engine, manifest, graph, machine, on_step):
+        result = verdicts.pop(0)
+        crashed.extend([True] * (result == FAILED))
+        manifest = replace(manifest, validation=Validation(result, "x"))
+        manifest_path(engine).write_text(manifest.to_json())
+        return manifest, None, ()
+
+    monkeypatch.setattr(tensorrt_builder, "build_plan", build_plan)
+    monkeypatch.setattr(building, "validated", validated)
+
+    def make():
+        return building.build(str(model), "fp16", TENSORRT_RTX, out=model.parent / "e")
+
+    with pytest.raises(TosaEdgeError, match="illegal address"):
+        make()
+    crashed.clear()  # another process
+    built = make()
+    assert (built.validation, built.reused) == (PASSED, False)
+    manifest, _ = check_engine(built.engine, to_run=False)
+    assert manifest.settings["attention"] == "plain: it failed validation"
+    assert make().reused  # what is wrong on this GPU stays so
 
 
 def test_an_engine_from_before_is_built_again(model, monkeypatch):

@@ -38,7 +38,8 @@ SMALLER = {"tosa_depth_s": ("168x224", "126x168"), "tosa_depth_t": ("168x224",)}
 QUICK = {(MODELS[-1], "g3", precision) for precision in PRECISIONS} | {(MODELS[0], "g1", "fp16")}
 BUILDS = [
     pytest.param(*build, marks=[] if build in QUICK else pytest.mark.slow)
-    for build in product(MODELS, (*VARIANTS, "168x224"), PRECISIONS)
+    for model in MODELS
+    for build in product([model], (*VARIANTS, *SMALLER[model]), PRECISIONS)
 ]
 _BESIDE_WEIGHTS = 13e6  # bytes of an engine: kernels, positions, the graph
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ from tests.engine import samples
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.engine import TENSORRT
-from tosa_edge.engine.manifest import Host, Manifest, Port
+from tosa_edge.engine.manifest import Host
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
@@ -47,11 +48,9 @@ def engine(folder: Path, about: GraphInfo | None = None, **changes: Any) -> Path
         "backend_version": "10.3.0",
         "source": str(folder / "tiny.onnx"),
         "precision": "fp16",
-        "inputs": (Port("image", "uint8", (1, tiny.HEIGHT, tiny.WIDTH, 3)),),
         "host": Host("x86_64", "Xeon", (), None, "Fake", 87, "13.0", "580", None, 8),
-        "graph": loaded.info,
     }
-    manifest: Manifest = samples.manifest(**{**values, **changes})
+    manifest = replace(samples.of_graph(loaded.info), **{**values, **changes})
     path.write_bytes(data)
     manifest_path(path).write_text(manifest.to_json())
     return path

@@ -9,7 +9,10 @@ import pytest
 from tests import tiny
 from tests.fake_gpu import models
 from tosa_edge.backends.opening import on_plan
+from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.engine.host import this_machine
+from tosa_edge.errors import MachineLacks
+from tosa_edge.runtime.cuda.driver import bindings
 from tosa_edge.runtime.cuda.graph import Replay
 from tosa_edge.validate import subject
 from tosa_edge.validate.verb import validate
@@ -39,6 +42,32 @@ def test_it_runs_by_captured_graphs(engine, fake):
     assert result["passed"], result
     assert (result["backend"], result["pictures"]) == ("tensorrt", 3)
     assert fake.calls("cuGraphLaunch") == before + 2  # the first is plain, and captured after
+
+
+@pytest.mark.parametrize("name", ["ILLEGAL_ADDRESS", "LAUNCH_FAILED", "LAUNCH_TIMEOUT", "MISALIGNED_ADDRESS"])
+def test_an_engine_that_crashes_the_gpu_has_failed(engine, fake, monkeypatch, name):
+    crash(monkeypatch, fake, name)
+    result = validate(str(engine))
+    assert [(check["name"], check["passed"]) for check in result["checks"]] == [("runs", False)]
+    assert result["notes"][0].endswith(f": CUDA_ERROR_{name}")
+
+
+def test_an_engine_that_finds_no_memory_has_not_failed(engine, fake, monkeypatch):
+    crash(monkeypatch, fake, "OUT_OF_MEMORY")
+    with pytest.raises(MachineLacks, match="OUT_OF_MEMORY"):
+        validate(str(engine))
+
+
+def crash(monkeypatch, fake, name):
+    """From the first frame on, as a driver does it: to whoever waits for the GPU."""
+    code = getattr(bindings().CUresult, f"CUDA_ERROR_{name}")
+    infer = TensorRtBackend.infer
+
+    def crashing(backend, feeds):
+        fake.fail("cuStreamSynchronize", int(code))
+        return infer(backend, feeds)
+
+    monkeypatch.setattr(TensorRtBackend, "infer", crashing)
 
 
 def test_what_only_a_replay_gets_wrong_is_seen(engine, monkeypatch):

@@ -134,10 +134,10 @@ def open_session(data: bytes, options: Any, provider: str, half: bool = False) -
             raise _not_started(provider, _why(provider) or first_line(error)) from error
     if NAMES[provider] not in session.get_providers():
         raise _not_started(provider, _why(provider) or "it was left out, without a reason")
-    left = on_cpu(session)
+    left = left_out(session, provider)
     if left:
         raise MachineLacks(
-            f"ONNX Runtime's provider for {TITLES[provider]} leaves {left} to the CPU",
+            f"ONNX Runtime's provider for {TITLES[provider]} leaves {left}",
             "Take another --provider, or build for TensorRT itself: tosa-edge build --backend tensorrt.",
         )
     return session
@@ -158,16 +158,21 @@ def start(provider: str) -> None:
     open_session(model.SerializeToString(), options, provider)
 
 
-def on_cpu(session: Any) -> str:
-    """What of the heavy work a session has given to the CPU, in words; older ONNX Runtimes do not tell."""
+def left_out(session: Any, provider: str) -> str:
+    """What of the heavy work a session has given to others, in words; older ONNX Runtimes do not tell.
+
+    TensorRT's provider leaves what it does not take to CUDA, whose speed and precision are other ones.
+    """
     ask = getattr(session, "get_provider_graph_assignment_info", None)
-    counts: dict[str, int] = {}
+    titles = {NAMES[each]: TITLES[each] for each in NAMES} | {NAMES[CPU]: "the CPU"}
+    counts: dict[tuple[str, str], int] = {}
     for part in ask() if ask is not None else ():
-        if part.ep_name == NAMES[CPU]:
+        if part.ep_name != NAMES[provider]:
+            other = titles.get(part.ep_name, part.ep_name)
             for node in part.get_nodes():
                 if node.op_type in _HEAVY:
-                    counts[node.op_type] = counts.get(node.op_type, 0) + 1
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+                    counts[node.op_type, other] = counts.get((node.op_type, other), 0) + 1
+    return ", ".join(f"{count} {kind} to {other}" for (kind, other), count in sorted(counts.items()))
 
 
 def first_line(error: Exception) -> str:
@@ -178,14 +183,14 @@ def _on_gpu(data: bytes, options: Any, provider: str, half: bool) -> Any:
     import onnxruntime
 
     if provider == RTX:
-        options.add_provider_for_devices(_rtx_devices(), {"nv_runtime_cache_path": str(_cache("rtx"))})
+        options.add_provider_for_devices(_rtx_devices(), {"nv_runtime_cache_path": str(_cache(provider))})
         return onnxruntime.InferenceSession(data, options, enable_fallback=0)
     _find_libraries(provider)
     cuda: tuple[str, dict[str, str]] = (NAMES[CUDA], {"use_tf32": "0"})
     chosen: list[Any] = [cuda, NAMES[CPU]]
     if provider == TENSORRT:
         # Its engines are known by the names of nodes and not by their weights: a folder for each model.
-        cache = str(_cache(f"tensorrt-{hashlib.sha256(data).hexdigest()[:16]}"))
+        cache = str(_cache(provider, hashlib.sha256(data).hexdigest()[:16]))
         settings = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": cache}
         settings |= {"trt_fp16_enable": "1", "trt_layer_norm_fp32_fallback": "1"} if half else {}
         chosen.insert(0, (NAMES[TENSORRT], settings))
@@ -254,9 +259,13 @@ def _not_started(provider: str, why: str) -> MachineLacks:
     )
 
 
-def _cache(name: str) -> Path:
-    """For what a provider compiles: seconds to minutes, once for each model."""
-    folder = machine.cache_folder() / f"onnxruntime-{name}"
+def _cache(provider: str, model: str = "") -> Path:
+    """For what a provider compiles: seconds to minutes, once for each model, version and GPU."""
+    gpu = find_gpu()
+    used = (version(provider), machine.onnxruntime_version(), machine.version_of("tensorrt"))
+    made_by = repr((used, gpu and (gpu.name, gpu.sm, gpu.cuda, gpu.driver)))
+    words = ("onnxruntime", provider, model, hashlib.sha256(made_by.encode()).hexdigest()[:16])
+    folder = machine.cache_folder() / "-".join(word for word in words if word)
     with contextlib.suppress(OSError):  # a read-only home: slower next time, no less right
         folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -18,8 +18,8 @@ AUTO = "auto"
 PLUGIN_CHOICES = (AUTO, "on", "off")
 NATIVE, PLUGIN = "native", "plugin"  # TensorRT's own layers for the `tosa` operators, or ours
 _OLDEST_TENSORRT = (10, 3)
-# What TensorRT-RTX names as its GPUs; a data centre's (9.0, 10.0) are TensorRT's.
-_RTX_SM = (75, 80, 86, 89, 120, 121)
+# What TensorRT-RTX names as its GPUs; a data centre's (8.0, 9.0, 10.0) are TensorRT's.
+_RTX_SM = (75, 86, 89, 120, 121)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Built", "Watch", "build"]
 
 FOLDER = Path("engines")
+_FAILED_VALIDATION = "it failed validation"
 
 
 def build(
@@ -100,10 +101,13 @@ def build(
         plan = replace(plan, attention=form.attention)
         about_form: list[str] = []
         found = _already(engine, plan)
-        if found is not None:
+        # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
+        wrong = found is not None and plan.attention and _is_wrong_attention(found)
+        if found is not None and not wrong:
             manifest, proof, about_proof = judged(found)
         else:
-            for made in _made(engine, plan, watch, about_form):
+            found = None
+            for made in _made(engine, plan, watch, about_form, wrong):
                 manifest, proof, about_proof = judged(_saved(engine, plan, made, max_drop))
                 if manifest.validation.result != FAILED:
                     break
@@ -191,25 +195,37 @@ def _calibrated(
     return replace(graph, proto=model), digest_of(model)
 
 
-def _made(engine: Path, plan: Plan, watch: Watch, notes: list[str]) -> Iterator[Candidate]:
+def _made(
+    engine: Path, plan: Plan, watch: Watch, notes: list[str], wrong: bool = False
+) -> Iterator[Candidate]:
     """The candidates, those in the attention form first where the host has that operator.
 
     It has no way back of its own: where TensorRT cannot fuse an attention, the build fails.
+
+    Args:
+        wrong: it was built before, and failed validation.
     """
-    if plan.attention:
+    why = _FAILED_VALIDATION
+    if plan.attention and not wrong:
         from tosa_edge.export.attention_form import OPERATOR, to_attention_form
 
         try:
             fused = replace(plan.graph, proto=to_attention_form(plan.graph.proto))
             for made in candidates(engine, replace(plan, graph=fused), watch):
                 yield replace(made, settings={**made.settings, "attention": OPERATOR})
-            why = "it failed validation"
         except TosaEdgeError as error:
             why = " ".join(error.what.split())[:400]
+    if plan.attention:
         notes.append(f"attention as one operator is not used, the plain form is: {why}")
     for made in candidates(engine, plan, watch):
         plain = {"attention": f"plain: {why}"} if plan.attention else {}
         yield replace(made, settings={**made.settings, **plain})
+
+
+def _is_wrong_attention(manifest: Manifest) -> bool:
+    from tosa_edge.export.attention_form import OPERATOR
+
+    return manifest.validation.result == FAILED and manifest.settings.get("attention") == OPERATOR
 
 
 def _already(engine: Path, plan: Plan) -> Manifest | None:
@@ -225,6 +241,10 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
         return None  # whatever kept the plugin out may be mended by now
     if ("attention" in m.settings) != plan.attention:
         return None  # built by an older tosa-edge or TensorRT
+    if str(m.settings.get("attention")).startswith("plain: ") and (
+        m.settings["attention"] != f"plain: {_FAILED_VALIDATION}"
+    ):
+        return None  # whatever kept the operator from being built, memory perhaps, may be mended by now
     ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
     own = m.provider.name if m.provider else CPU
     same = (m.backend, own, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.runtime.cuda.driver import CudaError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,16 +29,19 @@ def as_written(graph: LoadedGraph) -> OnnxRuntimeBackend:
 
 
 def outputs_of(backend: Backend, feeds: Feeds, on_run: Callable[[], None] = lambda: None) -> Outputs:
-    """What a backend makes of each of the feeds, in their order."""
+    """What a backend makes of each of the feeds, in their order.
+
+    What a machine lacks is no fault of the engine's, and stays what it is; a crash on the GPU is one.
+    """
     found = []
     backend.activate()
     try:
         for feed in feeds:
             found.append(backend.infer(feed))
             on_run()
-    except MachineLacks:
-        raise
     except TosaEdgeError as error:
+        if isinstance(error, MachineLacks) and not (isinstance(error, CudaError) and error.fault):
+            raise
         raise DidNotRun(error.what, error.remedy) from error
     finally:
         backend.deactivate()

@@ -19,17 +19,30 @@ _REMEDIES = {
     "CUDA_ERROR_NO_DEVICE": "See what `tosa-edge doctor` says of the GPU.",
     "CUDA_ERROR_INVALID_PTX": "Update the GPU's driver: it is older than CUDA 12.4.",
     "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "Update the GPU's driver: it is older than CUDA 12.4.",
-    "CUDA_ERROR_ILLEGAL_ADDRESS": _SPOILT,
-    "CUDA_ERROR_LAUNCH_FAILED": _SPOILT,
+}
+# What was run went wrong, not the machine. The driver gives the same to every later call of the process.
+_FAULTS = {
+    f"CUDA_ERROR_{name}"
+    for name in (
+        "ILLEGAL_ADDRESS",
+        "ILLEGAL_INSTRUCTION",
+        "LAUNCH_FAILED",
+        "LAUNCH_TIMEOUT",
+        "MISALIGNED_ADDRESS",
+    )
 }
 
 
 class CudaError(MachineLacks):
-    """`name` is the driver's own word for it, as CUDA_ERROR_OUT_OF_MEMORY."""
+    """`name` is the driver's own word for it, as CUDA_ERROR_OUT_OF_MEMORY.
+
+    fault: what ran on the GPU went wrong there, and nothing is lacking.
+    """
 
     def __init__(self, function: str, name: str) -> None:
-        super().__init__(f"the GPU's driver refused {function}: {name}", _REMEDIES.get(name, _DOCTOR))
-        self.name = name
+        self.name, self.fault = name, name in _FAULTS
+        remedy = _SPOILT if self.fault else _REMEDIES.get(name, _DOCTOR)
+        super().__init__(f"the GPU's driver refused {function}: {name}", remedy)
 
 
 @lru_cache
