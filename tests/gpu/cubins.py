@@ -19,7 +19,7 @@ from tosa_edge.runtime.cuda.graph import Replay
 SIZES = ((17, 9), (433, 217), (1369, 685))  # tokens and kept ones
 BATCHES, STRIDES = (1, 3), (1, 8)
 SMALLEST = (SIZES[:1], (1,), STRIDES[1:])
-WALKED = (SIZES[:1], (2,), STRIDES[1:])
+WALKED = (((9, 5),), (2,), STRIDES[1:])  # an interpreted program takes a tenth of a second
 
 
 def load(results: Results, walk: bool) -> None:
@@ -94,7 +94,7 @@ def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
     with here.laid(case) as laid:
         replay = Replay(here.stream, lambda: laid.launch(cubins), case.name)
         try:
-            results = [_once(laid, replay, byte) for byte in (0xFF, 0x5A, 0xFF)]
+            results = [_once(laid, replay, byte) for byte in (0xFF, 0x5A, 0xFF)[: 2 if here.walk else 3]]
             captured = replay.captured
         finally:
             replay.close()

@@ -67,7 +67,7 @@ def run(results: Results, walk: bool) -> None:
             for compiled in (True,) if walk else (False, True):
                 measured(results, config.at(*size), compiled, device)
         for precision in ("fp16",) if walk else ("fp16", "fp32"):
-            for name, case in of_model(precision, 2, *((17, 9) if walk else (433, 217))).items():
+            for name, case in of_model(precision, 2, *((9, 5) if walk else (433, 217))).items():
                 results.attempt(f"PyTorch calls {name} {precision}", partial(called, case, device))
 
 

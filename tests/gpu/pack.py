@@ -32,7 +32,9 @@ def main() -> None:
         prog="python -m tests.gpu.pack", description="Prepares what travels to a GPU."
     )
     parser.add_argument("--sm", type=int, nargs="+", default=[90], help="the GPUs, such as 90")
-    parser.add_argument("--quick", action="store_true", help="one model's kernels, float16")
+    parser.add_argument(
+        "--quick", action="store_true", help="one model's kernels, float16, and none of CUDA 12"
+    )
     parser.add_argument("--kernels", type=Path, help="a file of those that ship, made before: not made again")
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "build/gpu-pack", help="folder of the copy")
     parser.add_argument("--pack", type=Path, default=PACK, help="folder of what is made")
@@ -41,8 +43,9 @@ def main() -> None:
     if lacks := native.lacking():
         raise MachineLacks(f"packing {lacks}", "Install it, or pack on another machine.")
     for variant in VARIANTS:
+        shutil.rmtree(given.pack / variant, ignore_errors=True)
+    for variant in VARIANTS[:1] if given.quick else VARIANTS:
         folder = given.pack / variant
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if variant == VARIANTS[0] and given.kernels:
             shutil.copy(given.kernels, folder / KERNELS)
@@ -53,14 +56,15 @@ def main() -> None:
     print(f"{given.out}: {size / 2**20:.1f} MiB; there: python3 -m tests.gpu")
 
 
-def compile_kernels(path: Path, architectures: list[int], quick: bool, variant: str) -> None:
+def compile_kernels(path: Path, architectures: list[int], quick: bool, variant: str, only: str = "") -> None:
     words = [sys.executable, "-m", "tosa_edge.plugins.aot", "-o", str(path), "--sm", *map(str, architectures)]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     if variant == VARIANTS[1]:
         environment |= dict.fromkeys(
             ("TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"), str(cuda_12s_ptxas())
         )
-    done = subprocess.run([*words, *(["--quick"] if quick else [])], cwd=ROOT, env=environment)
+    words += [*(["--quick"] if quick else []), *(["--only", only] if only else [])]
+    done = subprocess.run(words, cwd=ROOT, env=environment)
     if done.returncode:
         raise CheckFailed(f"the {variant} kernels were not compiled", "See above.")
 

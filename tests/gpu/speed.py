@@ -25,7 +25,7 @@ from tosa_edge.plugins.budget import importance_limit
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.work import Sizes, Work
 
-USUAL, WALKED = ((433, 217), (1369, 685)), ((17, 9),)
+USUAL, WALKED = ((433, 217), (1369, 685)), ((9, 5),)
 LARGE, BATCHES, HUGE = (4096, 2048), (1, 16), 64
 LIMITS = {"attention": 1 / 0.8, "gather": 1.25, "scatter": 1.25}  # of importance: its GPU's
 COPY_SHARE = 0.8  # of the measured bandwidth of a copy, at a batch that no cache holds

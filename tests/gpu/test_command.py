@@ -245,6 +245,21 @@ def test_each_library_is_walked_too(walked):
 
 
 @pytest.mark.slow
+def test_cuda_12s_ptxas_makes_cubins_of_its_own(travelled, tmp_path):
+    path = tmp_path / "tosa.kernels"
+    pack.compile_kernels(path, [90], True, "cuda12", "TokenGather")
+    ours, theirs = (cubins_of(file) for file in (path, travelled[0] / "build/gpu/shipped/tosa.kernels"))
+    assert ours
+    assert set(ours) < set(theirs)
+    assert all(cubin != theirs[name] for name, cubin in ours.items())
+
+
+def cubins_of(path):
+    index, cubins = kernel_file.read(path.read_bytes())
+    return {(e["operator"], *e["shape"].items()): kernel_file.cubin_of(e, cubins) for e in index["kernels"]}
+
+
+@pytest.mark.slow
 def test_killed_half_way_what_was_done_is_there(travelled):
     tree, environment = travelled
     results = tree / "half.jsonl"
