@@ -52,6 +52,11 @@ def in_blocks(name: str, way: Way, sm: int) -> Kernel:
     return Kernel(operator, "fp16", tuple(shape.items()), step, one, sm)
 
 
+def prepare() -> None:
+    """For a process that compiles: importing `tests` makes a tree that is not installed importable there."""
+    compiler.prepare()
+
+
 def compiled(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
     """The cubin, and what a kernel file would say of it."""
     image, entry = compiler.compile_one(kernel)[0]

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.gpu.blocks import MODEL, Way, compiled, in_blocks
+from tests.gpu.blocks import MODEL, Way, compiled, in_blocks, prepare
 from tests.gpu.cases import Case, of_model
 from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
-from tosa_edge.plugins import compiler, work
+from tosa_edge.plugins import work
 from tosa_edge.plugins.budget import importance_limit
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.work import Sizes, Work
@@ -175,7 +175,7 @@ def sweep(
     asked = [(name, way, in_blocks(name, way, here.sm)) for name, ways in blocks.items() for way in ways]
     cores = max(1, (os.cpu_count() or 2) - 1)
     # Not forked: this process may have kernels that only Triton's interpreter can run.
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), compiler.prepare) as pool:
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), prepare) as pool:
         futures = {pool.submit(compiled, kernel): (name, way, kernel) for name, way, kernel in asked}
         for future in as_completed(futures):
             name, way, kernel = futures[future]
