@@ -147,3 +147,38 @@ def test_an_unknown_fit_and_a_batch_are_refused(models):
         DepthModel.load(str(models["dense"]), fit="tile")
     with pytest.raises(TosaEdgeError, match="2 pictures at once"):
         DepthModel.load(str(models["batch"]))
+
+
+def test_batches_that_are_none_are_refused_each_in_its_own_words(models):
+    model = DepthModel.load(str(models["dense"]))
+    frame = tiny.picture()
+    for batch, what in (
+        ([], "holds no frames"),
+        ([frame, frame[:20]], "different sizes"),
+        ([frame, None], "frame 1 of the batch is None"),
+        ([None], "frame 0 of the batch is None"),
+    ):
+        with pytest.raises(TosaEdgeError, match=what):
+            model(batch)
+
+
+def test_a_batch_of_torchs_gives_what_numpys_does(models):
+    torch = pytest.importorskip("torch")
+    model = DepthModel.load(str(models["dense"]))
+    frames = np.stack([tiny.picture(seed=seed) for seed in range(2)])
+    np.testing.assert_array_equal(model(torch.from_numpy(frames)), model(frames))
+
+
+def test_kept_is_patches_of_the_picture(models):
+    kept = DepthModel.load(str(models["selective"])).predict(tiny.picture()).kept
+    reuse = DepthModel.load(str(models["reuse"]))
+    for wrong, what in (
+        ("x", "takes int32"),
+        (kept[:, :-1], "takes int32"),
+        (kept.astype(np.float32), "takes int32"),
+        (kept * 0 - 1, "runs from -1"),
+        (kept * 0 + reuse.info.tokens, "patches"),
+        (kept.astype(np.int64) + (1 << 32), "patches"),
+    ):
+        with pytest.raises(TosaEdgeError, match=what):
+            reuse.predict(tiny.picture(), kept=wrong)

@@ -106,8 +106,7 @@ class DepthModel:
         Or a batch on the host, [B, H, W, 3] -> [B, H, W], one frame after the other.
         """
         if not is_on_gpu(frame) and is_batch(frame):
-            if not len(frame):
-                raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
+            _check_batch(frame)
             return np.stack([self.predict(one, bgr).depth for one in frame])
         return self.predict(frame, bgr).depth
 
@@ -219,12 +218,52 @@ class DepthModel:
             raise TosaEdgeError(
                 f"{self.label} chooses its own patches", "Call it without `kept`, or load `.reuse`."
             )
-        return {"kept": kept if is_on_gpu(kept) else np.ascontiguousarray(kept, dtype=np.int32)[None]}
+        return {"kept": kept if is_on_gpu(kept) else self._checked_kept(kept)[None]}
+
+    def _checked_kept(self, kept: Any) -> np.ndarray:
+        """Patches of the picture: others would be read from wherever they point."""
+        shape = len(self.info.selections), self.info.kept
+        found = np.asarray(kept)
+        if not np.issubdtype(found.dtype, np.integer) or found.shape != shape:
+            raise TosaEdgeError(
+                f"`kept` is {found.dtype} {list(found.shape)}, and {self.label} takes int32 {list(shape)}",
+                "Give the `kept` of an earlier prediction.",
+            )
+        if found.min() < 0 or found.max() >= self.info.tokens:
+            raise TosaEdgeError(
+                f"`kept` runs from {found.min()} to {found.max()}, and there are {self.info.tokens} patches",
+                f"Patches are 0 to {self.info.tokens - 1}; give the `kept` of an earlier prediction.",
+            )
+        return np.ascontiguousarray(found, dtype=np.int32)
 
 
 def is_batch(frame: Any) -> bool:
-    """Several frames: an array [B, H, W, 3], or a list of frames of one size."""
-    return np.ndim(frame) == 4 if isinstance(frame, (np.ndarray, list, tuple)) else False
+    """Several frames: an array [B, H, W, 3], or a list of frames; but nested lists may be one picture."""
+    if not isinstance(frame, (list, tuple)):
+        return getattr(frame, "ndim", None) == 4
+    try:
+        return np.ndim(frame) not in (2, 3)
+    except (TypeError, ValueError):  # frames of several sizes, None among them, or frames on a GPU
+        return True
+
+
+def _check_batch(frames: Any) -> None:
+    """What is wrong with the frames together; each by itself is `checked` later."""
+    if not len(frames):
+        raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
+    if isinstance(frames, (list, tuple)) and any(map(is_on_gpu, frames)):
+        raise TosaEdgeError("the batch holds frames on a GPU", "Call the model with one at a time.")
+    for index, one in enumerate(frames):
+        if one is None:
+            raise TosaEdgeError(
+                f"frame {index} of the batch is None", "cv2.imread gives None for a file that it cannot read."
+            )
+    sizes = list(dict.fromkeys(np.shape(one)[:2] for one in frames))
+    if len(sizes) > 1:
+        raise TosaEdgeError(
+            f"the batch holds frames of different sizes, {list(sizes[0])} and {list(sizes[1])}",
+            "Call the model with one at a time: [model(frame) for frame in frames].",
+        )
 
 
 def checked(frame: Any) -> np.ndarray:

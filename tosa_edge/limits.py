@@ -46,3 +46,5 @@ TOKENS = Limit("TOSA_EDGE_MAX_TOKENS", 1 << 14, "tokens")
 BYTES = Limit("TOSA_EDGE_MAX_BYTES", 1 << 30, "bytes")
 # Of a graph after every call of a function was replaced by its body, which is what runtimes do.
 NODES = Limit("TOSA_EDGE_MAX_NODES", 1 << 17, "nodes")
+# Of a picture that a web server sends.
+DOWNLOAD = Limit("TOSA_EDGE_MAX_DOWNLOAD", 1 << 28, "bytes")

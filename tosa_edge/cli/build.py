@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, say
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -70,7 +70,7 @@ def main(
         watch = Watch(
             lambda: console.print("another build of this engine runs: waiting for it"),
             step,
-            lambda text: console.print(text, markup=False, soft_wrap=True),
+            say,
         )
         built = build(
             model,
@@ -105,16 +105,12 @@ def parse_target(text: str) -> int:
 def _say(result: dict[str, Any]) -> None:
     verb = "is there already" if result["reused"] else f"built in {result['seconds']:.1f} s"
     megabytes = result["bytes"] / 1e6
-    console.print(
-        f"{result['engine']}: {verb}, {result['precision']} for {result['backend']}, {megabytes:.1f} MB",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{result['engine']}: {verb}, {result['precision']} for {result['backend']}, {megabytes:.1f} MB")
     for note in result["notes"]:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        say(f"note: {note}")
     _say_validation(result)
     if result["backend"] == "onnxruntime" and result["validation"] != "failed":
-        console.print(f"next: tosa-edge bench {result['engine']}", markup=False, soft_wrap=True)
+        say(f"next: tosa-edge bench {result['engine']}")
 
 
 def _say_validation(result: dict[str, Any]) -> None:
@@ -122,6 +118,6 @@ def _say_validation(result: dict[str, Any]) -> None:
 
     figures = "; ".join(sentence(check) for check in result["checks"] if check["limit"] is not None)
     about = f" ({figures})" if figures and result["validation"] == "passed" else ""
-    console.print(f"validation: {result['validation']}{about}", markup=False, soft_wrap=True)
+    say(f"validation: {result['validation']}{about}")
     if result["validation"] == "failed":
         say_failure(result)

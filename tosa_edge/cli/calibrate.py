@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, console, emit, say
 from tosa_edge.cli.progress import bars
 from tosa_edge.cli.tables import print_table
 from tosa_edge.errors import TosaEdgeError
@@ -130,7 +130,7 @@ def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[
 
 def _say(done: Calibrated, out: Path, budget: float | None) -> None:
     for what in done.refused:
-        console.print(f"left out: {what}", markup=False, soft_wrap=True)
+        say(f"left out: {what}")
     if done.costs:
         _say_costs(done)
     table = done.table
@@ -149,7 +149,7 @@ def _say(done: Calibrated, out: Path, budget: float | None) -> None:
             f"of depth {kept.agreement.absrel:.2%}, same kept tokens {kept.agreement.kept:.1%}"
         )
         console.print("that is agreement, not accuracy: `tosa-edge evaluate` measures accuracy")
-    console.print(f"wrote [bold]{out}[/]   next: tosa-edge bench MODEL {out}", soft_wrap=True)
+    say(f"wrote {out}   next: tosa-edge bench MODEL {out}")
 
 
 def _say_costs(done: Calibrated) -> None:

@@ -16,11 +16,35 @@ from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
 from tosa_edge.errors import TosaEdgeError
 
+
+def printable(text: str) -> str:
+    """For a terminal: names may hold what moves its cursor, or bytes that are no text."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+class _Console(Console):
+    """Shows every text as it is, whatever names hold: no markup, no `:emoji:`, nothing for the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
+
+    def status(self, status: Any, **options: Any) -> Status:
+        return super().status(Text(printable(status)), **options)
+
+
 # Everything people read goes to stderr, so that `--json` leaves stdout to programs.
-console = Console(stderr=True, highlight=False)
+console = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """A line for people, which the terminal wraps and programs find whole."""
+    console.print(text, soft_wrap=True)
+
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; all else on stderr.")
@@ -66,10 +90,9 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
         except (TosaEdgeError, OSError) as error:
             told = error if isinstance(error, TosaEdgeError) else _from_system(error)
             with contextlib.suppress(OSError):  # the place for errors may be what is full
-                console.print(
-                    f"[bold red]error:[/] {_plain(told.what)}\n[bold]do:[/] {_plain(told.remedy)}",
-                    soft_wrap=True,
-                )
+                what, remedy = printable(told.what), printable(told.remedy)
+                lines = Text.assemble(("error:", "bold red"), f" {what}\n", ("do:", "bold"), f" {remedy}")
+                console.print(lines, soft_wrap=True)
             with contextlib.suppress(TosaEdgeError):
                 emit({"error": told.what, "remedy": told.remedy}, as_json)
             raise typer.Exit(told.exit_code) from None
@@ -110,11 +133,6 @@ def _silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-def _plain(text: str) -> str:
-    """Paths hold square brackets; rich must not read them as markup."""
-    return text.replace("[", "\\[")
 
 
 def _from_system(error: OSError) -> TosaEdgeError:

@@ -25,7 +25,7 @@ def main(out: OutOption = Path("demo"), as_json: JsonFlag = False) -> None:
     wanted = Outputs(out, out / "demo.webm")
     result = record([str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted)
     say(result)
-    console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True, markup=False)
+    console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True)
     console.print("  tosa-edge run YOUR_VIDEO             your own video, picture or folder of pictures")
     console.print("  tosa-edge bench                      dense against selective, on this machine")
     emit(result, as_json)

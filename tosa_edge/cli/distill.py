@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, console, emit, say
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
 from tosa_edge.model import find_checkpoint
@@ -45,10 +45,10 @@ def main(
     config = load_depth_net(path).config
     pictures, refused = read_pictures(images, (config.height, config.width), most)
     for what in refused:
-        console.print(f"left out: {what}", markup=False, soft_wrap=True)
+        say(f"left out: {what}")
     console.print(f"{len(pictures)} pictures at {config.height}x{config.width}")
     recipe = Recipe(selector_steps=selector_steps, steps=steps, batch=min(batch, len(pictures)))
     with progress("distilling", selector_steps + steps, "steps") as advance:
         weights = distill(path, pictures, out, recipe, lambda step: advance(step - 1))
-    console.print(f"wrote [bold]{weights}[/]   next: tosa-edge export {weights} -o MODEL", soft_wrap=True)
+    say(f"wrote {weights}   next: tosa-edge export {weights} -o MODEL")
     emit({"weights": str(weights), "pictures": len(pictures), "refused": refused}, as_json)

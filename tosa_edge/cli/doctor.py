@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, console, emit, say
 
 EXAMPLES = ("tosa-edge doctor", "tosa-edge doctor --json")
 
@@ -11,8 +11,8 @@ def main(as_json: JsonFlag = False) -> None:
     """What this machine has and lacks, and what to do about it."""
     from dataclasses import asdict
 
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from tosa_edge.diagnosis import NEEDED, OK, diagnose
 
@@ -23,12 +23,12 @@ def main(as_json: JsonFlag = False) -> None:
     colours = {OK: "green", NEEDED: "bold red"}
     for finding in findings:
         colour = colours.get(finding.verdict, "yellow")
-        table.add_row(finding.name, escape(finding.value), f"[{colour}]{finding.verdict}[/]")
+        table.add_row(finding.name, finding.value, Text(finding.verdict, colour))
     console.print(table)
     # Below the table, and unbroken: a command is there to be copied.
     for finding in findings:
         if finding.remedy:
-            console.print(f"{finding.name}: {finding.remedy}", markup=False, soft_wrap=True)
+            say(f"{finding.name}: {finding.remedy}")
     ready = all(finding.verdict != NEEDED for finding in findings)
     console.print("Ready: try `tosa-edge demo`." if ready else "Not ready: mend what is marked `needed`.")
     emit({"ready": ready, "checks": [asdict(finding) for finding in findings]}, as_json)

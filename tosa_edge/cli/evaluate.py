@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, say
 from tosa_edge.cli.tables import Row, print_table
 from tosa_edge.model import DEFAULT_MODEL
 
@@ -76,7 +76,4 @@ def _say(result: dict[str, Any]) -> None:
     numbers = ["n", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"]
     title = f"{result['model']} on {result['n']} frames of {result['data']}"
     print_table(("frames", "depth by"), numbers, rows, title)
-    console.print(
-        f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}",
-        soft_wrap=True,
-    )
+    say(f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, console, emit, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What shapes a graph that is traced; of these, what is about its selections.
 SELECTING = ("keep", "query_stride", "group", "selector", "spread")
-SHAPING = ("size", "smaller", "batch", "dense", *SELECTING, "form", "precision")
+SHAPING = ("size", "smaller", "batch", "dense", *SELECTING, "form", "precision", "attention")
 
 EXAMPLES = (
     "tosa-edge export tosa_depth_s:g3 -o g3.onnx",
@@ -126,7 +126,7 @@ def _say_and_emit(infos: list[GraphInfo], info: GraphInfo, out: Path, as_json: b
     for i in infos:
         what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {len(i.selections)} selections"
         console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
-    console.print(f"wrote {out}   next: tosa-edge inspect {out}", markup=False, soft_wrap=True)
+    say(f"wrote {out}   next: tosa-edge inspect {out}")
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
     emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
 
@@ -187,7 +187,9 @@ def parse_size(text: str, flag: str) -> tuple[int, int] | None:
     """`252x336` to (252, 336); nothing to None."""
     if not text:
         return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise TosaEdgeError(f"{flag} {text} is not HEIGHTxWIDTH", "Write it like 252x336.")
-    return int(height), int(width)
+    from tosa_edge.runtime.sources.address import two_sides
+
+    try:
+        return two_sides(text.lower())
+    except ValueError:
+        raise TosaEdgeError(f"{flag} {text[:40]} is not HEIGHTxWIDTH", "Write it like 252x336.") from None

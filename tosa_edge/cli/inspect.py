@@ -27,14 +27,13 @@ def main(file: FileArgument, as_json: JsonFlag = False) -> None:
 
 
 def _say(result: dict[str, Any]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(result["model"]), show_header=False)
+    table = Table(title=result["model"], show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for what, value in _engine(result) if "manifest" in result else _model(result):
-        table.add_row(what, escape(value))
+        table.add_row(what, value)
     console.print(table)
 
 

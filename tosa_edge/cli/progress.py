@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from tosa_edge.cli.common import console
+from tosa_edge.cli.common import console, printable
 
 # What the steps of each kind are counted in; others are steps.
 UNITS = {
@@ -28,8 +29,6 @@ class _Rate(TextColumn):
         self._unit = unit
 
     def render(self, task: Task):  # type: ignore[no-untyped-def]
-        from rich.text import Text
-
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.1f} {self._unit}/s" if speed else "")
 
@@ -38,14 +37,14 @@ class _Rate(TextColumn):
 def progress(what: str, total: int | None, unit: str = "frames") -> Iterator[Callable[[int], None]]:
     """Gives a function to call after each step with its index."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(unit),
         TimeRemainingColumn(),
     )
     bars = Progress(*columns, console=console)
-    bar = bars.add_task(what, total=total)
+    bar = bars.add_task(printable(what), total=total)
 
     def step(index: int) -> None:
         # Started late: what fails before the first step shows its error and no idle bar.

@@ -10,6 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge.cli.common import console
+from tosa_edge.cli.common import say as _say
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import Outputs
@@ -148,10 +149,6 @@ def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def
             yield lambda result, summary: step(summary.frames - 1)
 
     return bar()
-
-
-def _say(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
 
 
 def say(result: dict[str, Any]) -> None:

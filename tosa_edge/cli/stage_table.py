@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from tosa_edge.cli.common import console
+from tosa_edge.cli.common import console, say
 from tosa_edge.diagnosis.power import read_power
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Ticker:
             shown = table(summary.stages, f"{self._label}: {told}", summary.times.lately)
             self._live.update(shown, refresh=True)
         else:
-            console.print(told, markup=False, soft_wrap=True)
+            say(told)
 
     def stop(self) -> None:
         if self._live:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from tosa_edge.cli.common import console
+from tosa_edge.cli.common import console, printable
 
 _NARROWEST = 12  # columns left to a name that has to wrap
 _GAP = 2
@@ -20,7 +20,7 @@ def print_table(names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left")
+    shown = Table(box=box.SIMPLE_HEAD, title=Text(printable(title)) if title else None, title_justify="left")
     needed = 0
     for place, heading in enumerate((*names, *numbers)):
         is_name = place < len(names)
@@ -33,7 +33,7 @@ def print_table(names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row
         if row is None:
             shown.add_section()
         else:
-            shown.add_row(*map(Text, row))  # names may hold square brackets, which would be markup
+            shown.add_row(*row)
     if console.width < needed:
         shown.width = needed
     console.print(shown, crop=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, emit, say
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
 from tosa_edge.model import find_checkpoint
@@ -57,21 +57,19 @@ def main(
         if step
         else f"no state in {out}: starting from {checkpoint}"
     )
-    console.print(f"{len(frames)} frames; {begins}", markup=False, soft_wrap=True)
+    say(f"{len(frames)} frames; {begins}")
     told = 0
     with progress("training", sum(stage.steps for stage in plan.stages), "steps") as advance:
 
         def on_step(step: int, losses: dict[str, float]) -> None:
             nonlocal told
             for what in frames.refused[told:]:  # a damaged frame shows when it is first met
-                console.print(f"left out: {what}", markup=False, soft_wrap=True)
+                say(f"left out: {what}")
             told = len(frames.refused)
             advance(step - 1)
 
         weights = fit(checkpoint, frames, out, plan, on_step)
     keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
     curves = draw_curves(out, [stage.name for stage in plan.stages])
-    console.print(
-        f"wrote [bold]{weights}[/] and {curves}   next: tosa-edge export {weights} -o MODEL", soft_wrap=True
-    )
+    say(f"wrote {weights} and {curves}   next: tosa-edge export {weights} -o MODEL")
     emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)

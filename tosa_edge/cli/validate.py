@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, say
 from tosa_edge.cli.tables import print_table
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
@@ -65,11 +65,11 @@ def limit_of(check: dict[str, Any]) -> str:
 def say_failure(result: dict[str, Any]) -> None:
     for check in result["checks"]:
         if not check["passed"]:
-            console.print(f"failed: {sentence(check)}", markup=False, soft_wrap=True)
+            say(f"failed: {sentence(check)}")
     if result["departed"]:
-        console.print(f"departs first: {result['departed']}", markup=False, soft_wrap=True)
+        say(f"departs first: {result['departed']}")
     if result["reproduce"]:
-        console.print(f"see it with: {result['reproduce']}", markup=False, soft_wrap=True)
+        say(f"see it with: {result['reproduce']}")
 
 
 def _host(result: dict[str, Any]) -> str:
@@ -90,6 +90,6 @@ def _say(result: dict[str, Any]) -> None:
         rows.append((check["name"], value, limit_of(check).removeprefix(", "), verdict))
     print_table(("check",), ("value", "limit", ""), rows, title)
     for note in result["notes"]:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        say(f"note: {note}")
     say_failure(result)
     console.print("passed" if result["passed"] else "failed")

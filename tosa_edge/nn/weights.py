@@ -151,6 +151,10 @@ def encoder_config(tensors: dict[str, Tensor], height: int, width: int, name: st
             f"the checkpoint {lacks}",
             "Give an encoder with DINOv2's key names (blocks.0.attn.qkv.weight and so on).",
         ) from error
+    if dim < 64 or dim % 64:
+        raise TosaEdgeError(
+            f"the checkpoint's cls_token is {dim} wide", "DINOv2's are multiples of 64: download it again."
+        )
     return ModelConfig(
         name=name,
         height=height,

@@ -33,8 +33,10 @@ def _png(data: bytes) -> Size:
 
 
 def _jpeg(data: bytes) -> Size | None:
+    if data.count(b"\xff\xda") > _MOST_SCANS:
+        return None
     at = 2
-    while data[at] == 0xFF and data.count(b"\xff\xda") <= _MOST_SCANS:
+    while data[at] == 0xFF:
         kind = data[at + 1]
         if kind in _FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 5)

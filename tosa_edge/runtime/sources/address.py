@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from tosa_edge.errors import TosaEdgeError
 
@@ -17,7 +17,7 @@ from tosa_edge.errors import TosaEdgeError
 def expanded(spec: str) -> list[str]:
     """The paths that `file://` or a pattern such as `photos/*.jpg` means; anything else as it is."""
     if spec.startswith("file://"):
-        parts = urlsplit(spec)
+        parts = split(spec)
         if parts.netloc not in ("", "localhost"):
             raise TosaEdgeError(f"{spec} is on another machine", "Write file:///PATH, with three slashes.")
         return [unquote(parts.path)]
@@ -29,6 +29,15 @@ def expanded(spec: str) -> list[str]:
     return sorted(found, key=lambda path: natural(Path(path)))
 
 
+def split(spec: str) -> SplitResult:
+    try:
+        return urlsplit(spec)
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"{without_password(spec)} is no address: {error}", "Square brackets hold an IPv6 address."
+        ) from None
+
+
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """Sorts `frame9` before `frame10`."""
     parts = re.findall(r"\d+|\D+", path.name.lower())
@@ -37,7 +46,7 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
 
 def read_address(spec: str, **known: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:
     """The place, and the options that were given, each read by its function in `known`."""
-    parts = urlsplit(spec)
+    parts = split(spec)
     options = {}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         if name not in known:
@@ -53,9 +62,17 @@ def read_address(spec: str, **known: Callable[[str], Any]) -> tuple[str, dict[st
 
 def size(text: str) -> tuple[int, int]:
     """Width and height, from `1280x720`."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if not match or "0" in (match[1], match[2]):
-        raise ValueError("Give it as WIDTHxHEIGHT, such as 1280x720")
+    try:
+        return two_sides(text)
+    except ValueError:
+        raise ValueError("Give it as WIDTHxHEIGHT, such as 1280x720") from None
+
+
+def two_sides(text: str) -> tuple[int, int]:
+    """`252x336`, whichever of them is the height. Raises ValueError."""
+    match = re.fullmatch(r"0*([1-9][0-9]{0,4})x0*([1-9][0-9]{0,4})", text)
+    if not match:
+        raise ValueError("is not two numbers from 1 on with an x between them")
     return int(match[1]), int(match[2])
 
 

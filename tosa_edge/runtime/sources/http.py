@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.limits import DOWNLOAD
 from tosa_edge.runtime.opencv import opencv, silence
 from tosa_edge.runtime.pictures import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Source
-from tosa_edge.runtime.sources.address import without_password
+from tosa_edge.runtime.sources.address import split, without_password
 from tosa_edge.runtime.sources.capture import CaptureSession
 from tosa_edge.runtime.sources.launch import OPENING
 from tosa_edge.runtime.sources.picture import PictureSource
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _REMEDY = "Check the address, the network, and whether the server runs."
-_LARGEST_PICTURE = 1 << 28  # bytes
+_PATIENCE = 60.0  # seconds for all of a picture: a server may send a byte now and then for ever
+_CHUNK = 1 << 16
 
 
 class HttpSource:
@@ -33,7 +36,7 @@ class HttpSource:
 
     def __new__(cls, spec: str) -> Source:  # type: ignore[misc]
         label = without_password(spec)
-        path = Path(unquote(urlsplit(spec).path))
+        path = Path(unquote(split(spec).path))
         if path.suffix.lower() in SUFFIXES:
             return PictureSource(label, _picture(spec, label, path.suffix), path.stem)
         if not re.search(r"FFMPEG:\s+YES", opencv().getBuildInformation()):
@@ -59,14 +62,23 @@ def _picture(url: str, label: str, suffix: str) -> np.ndarray:
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         try:
             with urlopen(url, timeout=OPENING) as answer:
-                data = answer.read(_LARGEST_PICTURE + 1)
+                data = _all_of(answer, label)
         except (OSError, ValueError, HTTPException) as error:
             raise TosaEdgeError(f"{label}: {getattr(error, 'reason', error)}", _REMEDY) from error
-        if len(data) > _LARGEST_PICTURE:
-            raise TosaEdgeError(f"{label} is larger than {_LARGEST_PICTURE >> 20} MB", "Give a smaller one.")
         file.write(data)
         file.flush()
         try:
             return read_picture(Path(file.name))
         except TosaEdgeError as error:
             raise TosaEdgeError(error.what.replace(file.name, label), error.remedy) from None
+
+
+def _all_of(answer: Any, label: str) -> bytearray:
+    """All that a server sends, unless that is too much or takes too long."""
+    data, until = bytearray(), time.monotonic() + _PATIENCE
+    while chunk := answer.read1(_CHUNK):
+        data += chunk
+        DOWNLOAD.check(len(data), f"{label} is too large")
+        if time.monotonic() > until:
+            raise TosaEdgeError(f"{label} is not here after {_PATIENCE:.0f} seconds", _REMEDY)
+    return data

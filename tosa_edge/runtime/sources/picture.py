@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ class PictureSource:
 
     @staticmethod
     def accepts(spec: str) -> bool:
-        return Path(spec).is_file() and Path(spec).suffix.lower() in SUFFIXES
+        return os.path.isfile(spec) and Path(spec).suffix.lower() in SUFFIXES
 
     def __iter__(self) -> Iterator[Frame]:
         yield Frame(0, 0.0, self._picture, self._name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 # Containers round their length, and sound may go on after the pictures end; more than this is damage.
 _MISSING_SHARE, _MISSING_SECONDS = 0.2, 0.25
+# FFmpeg goes by what a file holds, not by its name, and among what it knows are lists of other files to read.
+_CONTAINERS = re.compile(
+    rb"\x1aE\xdf\xa3"  # WebM and MKV
+    rb"|RIFF....AVI "
+    rb"|....(ftyp|moov|mdat|free|skip|wide)"  # MP4 and MOV
+    rb"|\0\0\x01[\xba\xb3]|(.{4})?G.{187}(.{4})?G"  # MPEG, and its transport stream
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01",  # WMV, FLV
+    re.DOTALL,
+)
 
 
 class VideoSource:
@@ -95,14 +105,16 @@ class VideoSource:
 
 def _opened(path: Path) -> Any:
     require_file(path)
-    with silence():
-        capture = opencv().VideoCapture(str(path))
-    if not is_whole(path):
-        capture.release()
+    with open(path, "rb") as file:
+        known = _CONTAINERS.match(file.read(512))
+    if known and not is_whole(path):
         raise TosaEdgeError(f"{path} is cut short or damaged", "Copy, download or record it again.")
-    if not capture.isOpened():
-        raise TosaEdgeError(
-            f"{path} is not a video that OpenCV can read",
-            "Give an MP4, WebM, MKV or AVI file; `ffmpeg -i FILE out.mp4` makes one of most others.",
-        )
-    return capture
+    if known:
+        with silence():
+            capture = opencv().VideoCapture(str(path))
+        if capture.isOpened():
+            return capture
+    raise TosaEdgeError(
+        f"{path} is not a video that OpenCV can read",
+        "Give an MP4, WebM, MKV or AVI file; `ffmpeg -i FILE out.mp4` makes one of most others.",
+    )

@@ -128,7 +128,7 @@ def study(args: argparse.Namespace) -> None:
     host = torch.cuda.get_device_name() if torch.cuda.is_available() else machine.cpu_name()
     about = f"{config.name} at {config.height}x{config.width}, {kind}, on {host}.\n\n"
     write_bytes(args.out, (about + report.markdown()).encode())
-    console.print(f"wrote [bold]{args.out}[/] and {results.path}")
+    console.print(f"wrote {args.out} and {results.path}")
 
 
 def main(arguments: list[str] | None = None) -> int:
