@@ -165,13 +165,16 @@ def test_any_thread_may_call_and_several_at_once(fake, trt):
                 close_to(depth, theirs(frames[n]))
 
 
-@pytest.mark.parametrize("frame", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)])
-def test_what_is_no_picture_is_refused_on_both_sides(fake, trt, frame):
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [(np.zeros((8, 8), np.uint8), "is grey"), (np.zeros((8, 8, 4), np.uint8), "has a fourth channel")],
+)
+def test_what_is_no_picture_is_refused_on_both_sides(fake, trt, frame, says):
     with on_gpu(trt) as model:
         with model._lane():
             array = Foreign(frame)
-        for given_ in (frame, array):
-            with pytest.raises(TosaEdgeError, match="is not a colour picture"):
+        for given_, words in ((frame, says), (array, "is not a colour picture")):
+            with pytest.raises(TosaEdgeError, match=words):
                 model(given_)
         with model._lane():
             array.free()
@@ -239,6 +242,6 @@ def test_an_engine_of_something_else_is_refused(fake, trt, monkeypatch):
     )
     monkeypatch.setattr(fake_trt.Engine, "get_tensor_shape", lambda self, name: [1, 2])
     monkeypatch.setattr(fake_trt.Engine, "get_tensor_dtype", lambda self, name: fake_trt.DataType.UINT8)
-    with pytest.raises(TosaEdgeError, match="does not turn an `image` of uint8"):
+    with pytest.raises(TosaEdgeError, match="has the input image as uint8"):
         on_gpu(trt, tiny.info())
     assert not fake.live()
