@@ -17,6 +17,7 @@ from tosa_edge.runtime.pictures import SUFFIXES
 from tosa_edge.runtime.sources import Source, open_source
 from tosa_edge.validate.held_out import refuse_held_out
 
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"})
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH = bytes([16, 0])  # 16 bits in one channel, as a PNG's header says it
 
@@ -67,7 +68,7 @@ def _files(path: Path, most: int) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    pictures = [p for p in files if not _is_depth(p)]
+    pictures = [p for p in files if p.suffix.lower() in SUFFIXES | VIDEOS and not _is_depth(p)]
     return [pictures[i] for i in spread(len(pictures), most)]
 
 

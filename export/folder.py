@@ -20,7 +20,7 @@ from tosa_edge.export.trace import trace
 from tosa_edge.files import sha256_of
 from tosa_edge.info import GraphInfo
 from tosa_edge.limits import PIXELS
-from tosa_edge.model import WEIGHTS
+from tosa_edge.model import MODEL, WEIGHTS, refuse_foreign
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
@@ -101,8 +101,7 @@ def export_folder(
     And a dense one for each of the `smaller` sizes, named by it: `168x224`. With `attention` each graph in
     half is there in the attention form as well.
     """
-    if out.exists() and not _is_model_folder(out):
-        raise TosaEdgeError(f"{out} is in the way and is not a model folder", "Choose another place with -o.")
+    refuse_foreign(out)
     with written(out, folder=True) as folder:
         weights = folder / WEIGHTS
         net = load_depth_net(checkpoint, size)
@@ -114,12 +113,8 @@ def export_folder(
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
-        (folder / "model.json").write_text(_model_json(net, infos))
+        (folder / MODEL).write_text(_model_json(net, infos))
     return list(infos.values())
-
-
-def _is_model_folder(path: Path) -> bool:
-    return path.is_dir() and ((path / WEIGHTS).exists() or not any(path.iterdir()))
 
 
 def _variants(

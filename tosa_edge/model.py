@@ -6,16 +6,18 @@ self-contained `.onnx` file.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import read_bytes
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_MODEL = "tosa_depth_s"
 DEFAULT_VARIANT = "g1"
 # How evenly kept tokens lie: what models are trained at, the study starts from and graphs are exported with.
 DEFAULT_SPREAD = 8.0
-WEIGHTS = "weights.safetensors"
+WEIGHTS, MODEL = "weights.safetensors", "model.json"
 
 
 def bundled_models() -> list[str]:
@@ -62,6 +64,27 @@ def find_graph(spec: str) -> Path:
             f"It has: {', '.join(f'{name}:{g}' for g in graphs)}.",
         )
     return folder / f"{wanted}.onnx"
+
+
+def files_of(spec: str) -> list[Path]:
+    """The files that are read for a MODEL or an engine."""
+    path = find_graph(spec)
+    return [path, path.with_name(f"{path.name}.json"), path.parent / WEIGHTS, path.parent / MODEL]
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises where anything but an exported model is in the way of one: the folder is replaced as a whole."""
+    try:
+        graphs = json.loads(read_bytes(folder / MODEL))["graphs"]
+        ours = {MODEL, WEIGHTS, *(f"{name}.onnx" for name in graphs)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, TosaEdgeError):
+        ours = set()
+    foreign = [p for p in sorted(folder.iterdir()) if p.name not in ours] if folder.is_dir() else []
+    if foreign:
+        raise TosaEdgeError(
+            f"{folder} holds {foreign[0].name}, which is no part of a model that was exported there",
+            "Take it out of there, or choose another place with -o: a model folder is replaced as a whole.",
+        )
 
 
 def label_of(path: Path) -> str:

@@ -103,7 +103,7 @@ def test_a_tampered_engine_is_refused_by_every_verb(tmp_path, model, verb):
         (["MODEL", "--target", "ada"], 2, "--target ada is not a compute capability", "8.9"),
         (["MODEL", "--calib", "."], 2, "--calib has no use at fp32", "--precision int8"),
         (["MODEL", "-o", "e.engine"], 2, "ends in .onnx", "e.onnx"),
-        (["MODEL", "-o", "m.onnx"], 2, "is the MODEL itself", "another name"),
+        (["MODEL", "-o", "m.onnx"], 2, "m.onnx is read", "another place"),
         (["MODEL", "-o", "m.onnx/e.onnx"], 2, "cannot be written", "Choose"),
         (["MODEL", "-o", "/proc/e.onnx"], 2, "cannot be written", "Choose"),
     ],

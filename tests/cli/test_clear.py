@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -243,8 +242,8 @@ RESULT = {
 @pytest.mark.parametrize("width", [80, 50])
 def test_tables_cut_no_number(width, monkeypatch):
     screen = io.StringIO()
-    for module in (tables, evaluate, validate):
-        monkeypatch.setattr(module, "console", Console(file=screen, width=width))
+    for module in (tables, common, validate):
+        monkeypatch.setattr(module, "console", type(common.console)(file=screen, width=width, markup=False))
     engine = "tosa_depth_s-g3.reuse-252x336-b1.fp16.tensorrt-rtx.sm89.engine"
     bench._say({**RESULT, "rows": [{**ROW, "name": engine}]})
     along = "tosa_depth_s:g1 every 30, tosa_depth_s:g3.reuse between"

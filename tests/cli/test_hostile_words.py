@@ -20,7 +20,7 @@ from tosa_edge.runtime.complete import is_whole
 from tosa_edge.runtime.picture_size import size_of
 from tosa_edge.runtime.sources import http, open_source
 
-HARMLESS = {"checkpoint", "out", "as_json", "context"}  # of export: they shape no graph
+HARMLESS = {"force", "checkpoint", "out", "as_json", "context"}  # of export: they shape no graph
 
 
 @pytest.fixture(autouse=True)

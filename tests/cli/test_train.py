@@ -61,6 +61,13 @@ def test_a_start_that_is_not_there_is_told_in_two_lines(here):
     assert "there is no checkpoint 'no such model'" in result.stderr
 
 
+def test_a_start_that_is_no_model_leaves_no_record(here):
+    (here / "start.safetensors").write_bytes(b"no tensors")
+    result = train(here, "--start", str(here / "start.safetensors"))
+    assert result.exit_code == 2, result.output
+    assert not (here / "run").exists()
+
+
 def test_data_in_no_known_form_lists_the_forms(here):
     (here / "frames" / "shard-00000.safetensors").unlink()
     (here / "frames" / "shard-00001.safetensors").unlink()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -226,17 +227,17 @@ def test_the_budget_reaches_calibration_and_the_manifest(tmp_path, monkeypatch):
 
     asked = []
 
-    def quantise(graph, data, on_step, **settings):
+    def calibrate(graph, data, settings, on_step):
         asked.append(settings)
-        return tiny.model(tiny.info(precision="int8"))
+        return SimpleNamespace(model=tiny.model(tiny.info(precision="int8")), refused=[])
 
-    monkeypatch.setattr(tosa_edge.calibration, "quantise", quantise)
+    monkeypatch.setattr(tosa_edge.calibration, "calibrate", calibrate)
     tiny.save(tmp_path / "m.onnx")
-    words = ("--precision", "int8", "--calib", tmp_path, "--max-drop", "0.02", "--no-validate")
+    words = ("--precision", "int8", "--calib", tmp_path / "photos", "--max-drop", "0.02", "--no-validate")
     out = tmp_path / "e.onnx"
     result = call("build", tmp_path / "m.onnx", "--backend", "onnxruntime", *words, "-o", out)
     assert result.exit_code == 0, result.stderr
-    assert asked == [{"max_drop": 0.02}]
+    assert [settings.max_drop for settings in asked] == [0.02]
     assert read_manifest(manifest_path(out)).settings["max_drop"] == 0.02
     from tosa_edge.engine.rebuild import from_manifest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -119,17 +120,18 @@ def test_int8_from_pictures(tmp_path, monkeypatch):
 
     asked = []
 
-    def quantise(graph, data, on_step):
+    def calibrate(graph, data, settings, on_step):
         on_step("measuring ranges", 1, 1)
         asked.append((graph.label, data))
-        return quantised()
+        return SimpleNamespace(model=quantised(), refused=["a.jpg is damaged"])
 
-    monkeypatch.setattr(tosa_edge.calibration, "quantise", quantise)
+    monkeypatch.setattr(tosa_edge.calibration, "calibrate", calibrate)
     tiny.save(tmp_path / "m.onnx")
     pictures = tmp_path / "pictures"
     built = build(str(tmp_path / "m.onnx"), "int8", "onnxruntime", pictures, out=tmp_path / "e")
     manifest, _ = check_engine(built.engine)
     assert asked == [("m", pictures)]
+    assert built.refused == ("a.jpg is damaged",)
     assert (manifest.precision, manifest.pictures) == ("int8", str(pictures))
     assert len(manifest.calibration) == 64
     assert build(str(tmp_path / "m.onnx"), "int8", "onnxruntime", pictures, out=tmp_path / "e").reused

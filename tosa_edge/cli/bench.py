@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, emit
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table
 
 EXAMPLES = ("tosa-edge bench", "tosa-edge bench tosa_depth_s:dense tosa_depth_s:168x224 --rounds 50")
@@ -81,13 +81,15 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
         )
     if profile:
         raise TosaEdgeError("--profile is of single models", "Leave it or --clip out.")
-    pairs = find_pairs(clip)
+    pairs, refused = find_pairs(clip), list[str]()
     model = models[0] if models else DEFAULT_MODEL
     with progress("bench", len(pairs)) as step:
-        measured = stream(usual(model), read_samples(pairs), threads, step, provider)
-    result = {**measured, "clip": str(clip), "model": model}
+        measured = stream(usual(model), read_samples(pairs, refused), threads, step, provider)
+    result = {**measured, "clip": str(clip), "model": model, "refused": refused}
     _say_along(result)
+    say_refused(refused)
     emit(result, as_json)
+    require_all(refused)
 
 
 def _say_along(result: dict[str, Any]) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, say
+from tosa_edge.cli.common import (
+    ForceFlag,
+    JsonFlag,
+    ProviderOption,
+    emit,
+    require_all,
+    say,
+    say_refused,
+)
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -54,6 +62,7 @@ def main(
     provider: ProviderOption = "auto",
     no_validate: ValidateFlag = False,
     out: OutOption = None,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """An engine for this machine, validated, with a manifest that says what it fits.
@@ -68,7 +77,7 @@ def main(
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
     with bars(f"building {model}") as step:
         watch = Watch(
-            lambda: console.print("another build of this engine runs: waiting for it"),
+            lambda: say("another build of this engine runs: waiting for it"),
             step,
             say,
         )
@@ -84,10 +93,13 @@ def main(
             plugin=plugin,
             provider=provider,
             validate=not no_validate,
+            force=force,
         )
     result = built.as_dict()
     _say(result)
+    say_refused(result["refused"])
     emit(result, as_json)
+    require_all(result["refused"])
     if built.validation == FAILED and not no_validate:
         raise typer.Exit(CheckFailed.exit_code)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit, say
+from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, require_all, say, say_refused
 from tosa_edge.cli.progress import bars
 from tosa_edge.cli.tables import print_table
 from tosa_edge.errors import TosaEdgeError
@@ -56,6 +56,7 @@ def main(
     report: Annotated[
         bool, typer.Option("--report", help="Also show what each block and each kind of layer costs.")
     ] = False,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """A float model and pictures to an INT8 model.
@@ -65,18 +66,21 @@ def main(
     accuracy.
     """
     from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.model import find_graph, label_of
+    from tosa_edge.claims import claim
+    from tosa_edge.model import files_of, find_graph, label_of
     from tosa_edge.pending import written
 
     if out.is_dir():
         out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
     elif out.suffix != ".onnx":
         raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
+    beside = out.with_suffix(".table.json")
+    read = [*files_of(_source_for(host, model)), *(path for path in (data, table) if path)]
+    claim([out, beside], read, force=force, say=say)
     graph = _graph_for(host, model)
     settings = Settings(
         method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
     )
-    beside = out.with_suffix(".table.json")
     # Both places are claimed before the work, and filled after it.
     with written(out) as model_path, written(beside) as table_path:
         with bars() as on_step:
@@ -85,17 +89,23 @@ def main(
         table_path.write_text(done.table.to_json())
     _say(done, out, settings.max_drop)
     emit({**_result(done, out, beside, activations), "for": host}, as_json)
+    require_all(done.refused)
+
+
+def _source_for(host: str, model: str) -> str:
+    from tosa_edge.engine.source import find_source
+
+    return str(find_source(model, "int8", half_rest=True)) if host == "gpu" else model
 
 
 def _graph_for(host: str, model: str) -> LoadedGraph:
     """The float graph that one kind of host's INT8 is made from: GPUs mix it with half, CPUs with float32."""
     from tosa_edge.engine.load import load_graph
-    from tosa_edge.engine.source import find_source
 
     if host not in ("cpu", "gpu"):
         raise TosaEdgeError(f"--for {host} is not known", "Choose cpu or gpu.")
     gpu = host == "gpu"
-    graph = load_graph(str(find_source(model, "int8", half_rest=True)) if gpu else model)
+    graph = load_graph(_source_for(host, model))
     if gpu and graph.info.precision == "fp32":
         raise TosaEdgeError(
             f"--for gpu starts from float16, and there is no fp16 graph beside {graph.label}",
@@ -129,8 +139,7 @@ def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[
 
 
 def _say(done: Calibrated, out: Path, budget: float | None) -> None:
-    for what in done.refused:
-        say(f"left out: {what}")
+    say_refused(done.refused)
     if done.costs:
         _say_costs(done)
     table = done.table

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from tosa_edge.errors import TosaEdgeError
+from tosa_edge.errors import CheckFailed, TosaEdgeError
 
 
 def printable(text: str) -> str:
@@ -56,6 +56,20 @@ ProviderOption = Annotated[
         "--provider", help="What computes for ONNX Runtime: auto, cpu, cuda, tensorrt or rtx. docs/gpu.md"
     ),
 ]
+
+
+ForceFlag = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
+
+
+def say_refused(refused: list[str]) -> None:
+    for what in refused:
+        say(f"left out: {what}")
+
+
+def require_all(refused: list[str]) -> None:
+    """The last word of a verb that went on without something: what it has is kept, and the exit code is 1."""
+    if refused:
+        raise typer.Exit(CheckFailed.exit_code)
 
 
 def emit(result: dict[str, Any], as_json: bool) -> None:

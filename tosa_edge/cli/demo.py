@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, require_all
 
 EXAMPLES = ("tosa-edge demo", "tosa-edge demo --out /tmp/demo")
 
@@ -16,16 +16,19 @@ OutOption = Annotated[
 ]
 
 
-def main(out: OutOption = Path("demo"), as_json: JsonFlag = False) -> None:
+def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
-    from tosa_edge.cli.recording import record, say
+    from tosa_edge.cli.recording import record, say_result
     from tosa_edge.model import ASSETS, DEFAULT_MODEL
     from tosa_edge.runtime.outputs import Outputs
 
     wanted = Outputs(out, out / "demo.webm")
-    result = record([str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted)
-    say(result)
+    result = record(
+        [str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted, force=force, replaces=True
+    )
+    say_result(result)
     console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True)
     console.print("  tosa-edge run YOUR_VIDEO             your own video, picture or folder of pictures")
     console.print("  tosa-edge bench                      dense against selective, on this machine")
     emit(result, as_json)
+    require_all(result["refused"])

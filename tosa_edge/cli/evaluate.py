@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, say
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say, say_refused
 from tosa_edge.cli.tables import Row, print_table
 from tosa_edge.model import DEFAULT_MODEL
 
@@ -49,18 +49,22 @@ def main(
         raise TosaEdgeError(
             f"no frame of {data} begins with {prefix!r}", "Leave --prefix out to take all of them."
         )
+    refused: list[str] = []
     with (
         DepthModel.load(model, fit=fit, provider=provider) as loaded,
         progress(loaded.label, len(pairs)) as step,
     ):
         result = {
-            **evaluate(loaded, read_samples(pairs), step),
+            **evaluate(loaded, read_samples(pairs, refused), step, refused),
             "model": loaded.label,
             "provider": loaded.provider,
             "data": str(data),
+            "refused": refused,
         }
     _say(result)
+    say_refused(refused)
     emit(result, as_json)
+    require_all(refused)
 
 
 def _say(result: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit, say
+from tosa_edge.claims import claim
+from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint
+from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint, refuse_foreign
 
 if TYPE_CHECKING:
     from tosa_edge.info import GraphInfo
@@ -63,6 +64,7 @@ def main(
         bool,
         typer.Option("--attention", help="fp16: attention as one ONNX operator (opset 23, TensorRT 10.14)."),
     ] = False,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
     *,
     context: typer.Context,
@@ -101,6 +103,7 @@ def main(
         raise TosaEdgeError(
             "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
         )
+    claim([out], [path], force=force, check=refuse_foreign, say=say)
     with console.status(f"tracing {out.name}") as status:
         if one_file:
             options = {"form": form, "precision": precision, "attention": attention}

@@ -9,8 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.cli.common import console
-from tosa_edge.cli.common import say as _say
+from tosa_edge.cli.common import console, say, say_refused
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import Outputs
@@ -32,22 +31,30 @@ def record(
     recursive: bool = False,
     usual: Path | None = None,
     provider: str = "auto",
+    also_read: Sequence[Path] = (),
+    force: bool = False,
+    replaces: bool = False,
 ) -> dict[str, Any]:
     """Runs everything and returns what `--json` prints.
 
     Args:
-        usual: the folder for files where nobody said one, of sources that end.
+        usual: the folder for files where nobody said one: of sources that end, or of files that were asked
+            for.
+        also_read: files that are inputs too, and so are not to be written.
+        replaces: a former result of the same kind, as `demo` does.
     """
     from dataclasses import replace
 
     from tosa_edge import machine
+    from tosa_edge.claims import SUMMARY, claim, results_of
     from tosa_edge.diagnosis.power import read_power
     from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.model import files_of
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.metric import MetricModel
     from tosa_edge.runtime.outputs import open_sinks
-    from tosa_edge.runtime.sources import open_sources
+    from tosa_edge.runtime.sources import inputs_of, open_sources
     from tosa_edge.runtime.stopping import stopped_by_signals
 
     if known and len(specs) > 1:
@@ -59,22 +66,36 @@ def record(
         for source in sources:
             stack.callback(source.close)
             if hasattr(source, "events"):
-                source.events = _say
+                source.events = say
             for note in getattr(source, "notes", ()):
-                _say(note)
-        if usual is not None and not wanted.said and all(map(_ends, sources)):
-            wanted = replace(wanted, out=usual)
+                say(note)
+        wanted = replace(
+            wanted, out=_folder(stack, wanted, sources, usual, numbering=not (force or replaces))
+        )
+        outputs = wanted.files(sources)
+        names = {path.name for path in outputs}
+        claim(
+            outputs,
+            [*inputs_of(specs), *files_of(engine), *(files_of(reuse) if reuse else ()), *also_read],
+            flag="--out" if replaces else "--out or --record",
+            force=force,
+            former=lambda path: replaces and path.name in results_of(path.parent) <= names,
+            say=say,
+        )
         label = ", ".join(Path(source.label).name for source in sources)
         told = stack.enter_context(_telling(f"{model.label} on {label}", sources))
-        sinks = open_sinks(wanted, sources, model.info, _say, stop.set)
+        sinks = open_sinks(wanted, sources, model.info, say, stop.set)
+
+        def on_lost(summary: Summary) -> None:
+            if most is not None and summary.frames + summary.without_depth >= most:
+                stop.set()
 
         def on_result(result: Any, summary: Summary) -> None:
             told(result, summary)
-            if most is not None and summary.frames >= most:
-                stop.set()
+            on_lost(summary)
 
         with stopped_by_signals(stop):
-            summary = pipeline.run(sources, model, sinks, on_result, stop)
+            summary = pipeline.run(sources, model, sinks, on_result, stop, on_lost)
     result: dict[str, Any] = {
         **summary.as_dict(),
         "load_ms": round(load_ms, 1),
@@ -90,10 +111,27 @@ def record(
         **(power.as_dict() if (power := read_power()) else {}),
     }
     if wanted.out is not None:
-        path = wanted.out / "summary.json"
+        path = wanted.out / SUMMARY
         result["outputs"] = [*result["outputs"], str(path)]
         write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
     return result
+
+
+def _folder(
+    stack: ExitStack, wanted: Outputs, sources: Sequence[Source], usual: Path | None, *, numbering: bool
+) -> Path | None:
+    """Where files go, if any: with `numbering` into a folder that holds no former run."""
+    from tosa_edge.claims import numbered
+
+    out = wanted.out
+    if out is None and (wanted.of_frames or (not wanted.said and all(map(_ends, sources)))):
+        out = usual
+    if out is None or not numbering:
+        return out
+    place = stack.enter_context(numbered(out, new=wanted.out is None))
+    if place != out:
+        say(f"a former run is not replaced: writing to {place}")
+    return place
 
 
 def _ends(source: Source) -> bool:
@@ -151,22 +189,24 @@ def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def
     return bar()
 
 
-def say(result: dict[str, Any]) -> None:
+def say_result(result: dict[str, Any]) -> None:
     """The summary for people."""
     from tosa_edge.cli.stage_table import table
 
-    lost = ", ".join(f"{result[n]} {n}" for n in ("dropped", "unwritten", "reconnects") if result[n])
+    counts = ("dropped", "unwritten", "reconnects", "without_depth")
+    lost = ", ".join(f"{result[n]} {n.replace('_', ' ')}" for n in counts if result[n])
     frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
-    _say(
+    say(
         f"{frames} of {result['source']} with {result['model']} at {result['size']}: "
         f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")
     )
     console.print(table(result["stages"]))
-    _say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
+    say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
     if "metric" in result:
-        _say(result["metric"]["note"])
+        say(result["metric"]["note"])
     for path in result["outputs"]:
-        _say(f"  {_listed(Path(path))}")
+        say(f"  {_listed(Path(path))}")
+    say_refused(result["refused"])
 
 
 def _listed(path: Path) -> str:

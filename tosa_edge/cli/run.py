@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, emit
+from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all
 from tosa_edge.model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ RecordOption = Annotated[
 ]
 OutOption = Annotated[
     Optional[Path],
-    typer.Option("-o", "--out", help="Folder for what is written. Of files and folders: ./run."),
+    typer.Option(
+        "-o", "--out", help="Folder for what is written. Of files and folders: ./run, or ./run-2 and so on."
+    ),
 ]
 FitOption = Annotated[
     str, typer.Option("--fit", help="How frames fit the model: letterbox, stretch or crop.")
@@ -113,6 +115,7 @@ def main(
     rerun: RerunFlag = False,
     window: WindowFlag = False,
     frames: FramesOption = None,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Real-time depth from cameras, streams and files. Ctrl-C ends it and keeps what was written.
@@ -129,12 +132,10 @@ def main(
         raise TosaEdgeError(
             "there is no source to run on", "Name one: tosa-edge run photo.jpg, or 0, a camera."
         )
-    into = depth_maps or png or ply
-    if no_files and (record or out or into):
+    if no_files and (record or out or depth_maps or png or ply):
         raise TosaEdgeError("--no-files writes nothing", "Leave it out, or the options that ask for files.")
-    usual = Path("run")
     wanted = Outputs(
-        out=out or (usual if into else None),
+        out=out,
         video=record,
         depth_maps=depth_maps,
         pictures=png,
@@ -157,11 +158,14 @@ def main(
         known=metres or (),
         most=frames,
         recursive=recursive,
-        usual=None if no_files else usual,
+        usual=None if no_files else Path("run"),
         provider=provider,
+        also_read=[intrinsics] if intrinsics else [],
+        force=force,
     )
-    recording.say(result)
+    recording.say_result(result)
     emit(result, as_json)
+    require_all(result["refused"])
 
 
 def _camera(fov: float | None, path: Path | None) -> CameraAt:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, emit, say
+from tosa_edge.claims import claim
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, say
+from tosa_edge.cli.distill import holds_a_record
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.progress import progress
 from tosa_edge.model import find_checkpoint
@@ -31,13 +33,14 @@ def main(
         str, typer.Option(help="Begin from this checkpoint, and not from the one the recipe names.")
     ] = "",
     threads: Annotated[int, typer.Option(help="CPU threads of each process; 0: all cores, shared out.")] = 0,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a depth model on labelled frames; under torchrun, on several GPUs, cores or machines."""
     with needs_export_extra("training"):
         from tosa_edge.training.curves import draw_curves
         from tosa_edge.training.datasets import open_dataset
-        from tosa_edge.training.fit import fit, reached
+        from tosa_edge.training.fit import fit, reached, start_of
         from tosa_edge.training.parallel import join, share_cores
         from tosa_edge.training.recipe import read_recipe
         from tosa_edge.training.record import keep_record
@@ -45,11 +48,14 @@ def main(
     plan = read_recipe(recipe)
     checkpoint = find_checkpoint(start or plan.start)
     place = join()
+    if not place.rank:  # before the first of them makes the folder
+        claim([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
     share_cores(place, threads)
     frames = open_dataset(data, (plan.height, plan.width))
     if place.rank:  # one process tells, and keeps the books, for all of them
         fit(checkpoint, frames, out, plan)
         return
+    start_of(checkpoint, plan)  # refused before anything is written
     keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
     stage, step = reached(out, plan)
     begins = (

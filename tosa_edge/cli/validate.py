@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, say
+from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, require_all, say, say_refused
 from tosa_edge.cli.tables import print_table
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
@@ -45,7 +45,9 @@ def main(
     with bars(f"loading {engine}") as on_step:
         result = validate(engine, reference, data, on_step, provider)
     _say(result)
+    say_refused(result["refused"])
     emit(result, as_json)
+    require_all(result["refused"])
     if not result["passed"]:
         raise typer.Exit(CheckFailed.exit_code)
 

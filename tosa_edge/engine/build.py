@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tosa_edge import __version__
 from tosa_edge.backends.providers import CPU
+from tosa_edge.claims import claim
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
 from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Choice, Ways, choose_all, choose_plugin
 from tosa_edge.engine.built import Built, Watch
@@ -22,11 +23,11 @@ from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
-from tosa_edge.engine.store import claimed, save
+from tosa_edge.engine.store import claimed, is_ours, save
 from tosa_edge.engine.tensorrt_versions import unchecked
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
-from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.model import DEFAULT_MODEL, files_of
 from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.after_build import validated
 
@@ -53,6 +54,7 @@ def build(
     plugin: str = AUTO,
     provider: str = AUTO,
     validate: bool = True,
+    force: bool = False,
 ) -> Built:
     """An engine for this machine, or for the `targets`.
 
@@ -64,6 +66,7 @@ def build(
         max_drop: of delta1 in calibration; what costs most stays in float.
         plugin: on or off: our layers in TensorRT, or its own. auto: the faster of them.
         provider: cpu, cuda, tensorrt or rtx: what computes, where ONNX Runtime is the backend.
+        force: replace what is there and is no engine of ours.
         validate: compare the engine with its float32 model. What fails is built all the same, and says so.
     """
     began = time.perf_counter()
@@ -83,10 +86,14 @@ def build(
     form = form_for(choice.backend, machine.versions.get(choice.backend), precision)
     ways = _ways(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
-    if engine.exists() and engine.samefile(source):
-        raise TosaEdgeError(f"{engine} is the MODEL itself", "Give the engine another name with -o.")
-
-    watch.on_plan(_plan(graph, precision, choice.backend, engine))
+    replaced: list[str] = []
+    claim(
+        [engine, manifest_path(engine)],
+        [*files_of(str(source)), *([pictures] if pictures else [])],
+        force=force,
+        former=is_ours,
+        say=replaced.append,
+    )
 
     def judged(manifest: Manifest) -> tuple[Manifest, Proof | None, tuple[str, ...]]:
         if not validate or manifest.validation.result == PASSED:
@@ -94,9 +101,10 @@ def build(
         return validated(engine, manifest, graph, machine, watch.on_step)
 
     with claimed(engine, watch.on_wait):
-        digest = None
+        watch.say(_plan(graph, precision, choice.backend, engine))
+        digest, refused = None, list[str]()
         if pictures is not None:
-            graph, digest = _calibrated(graph, pictures, max_drop, watch)
+            graph, digest, refused = _calibrated(graph, pictures, max_drop, watch)
         plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine, ways.ways)
         plan = replace(plan, attention=form.attention)
         about_form: list[str] = []
@@ -107,6 +115,8 @@ def build(
             manifest, proof, about_proof = judged(found)
         else:
             found = None
+            for text in replaced:
+                watch.say(text)
             for made in _made(engine, plan, watch, about_form, wrong):
                 manifest, proof, about_proof = judged(_saved(engine, plan, made, max_drop))
                 if manifest.validation.result != FAILED:
@@ -132,6 +142,7 @@ def build(
         tuple(asdict(check) for check in manifest.validation.checks),
         departed,
         proof.command if proof else None,
+        tuple(refused),
     )
 
 
@@ -185,14 +196,14 @@ def _ways(asked: str, backend: str, graph: LoadedGraph) -> Ways:
 
 def _calibrated(
     graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: Watch
-) -> tuple[LoadedGraph, str]:
-    """The quantised graph and its digest, by which an engine of the same calibration is known."""
-    from tosa_edge.calibration import quantise
+) -> tuple[LoadedGraph, str, list[str]]:
+    """The quantised graph, its digest, by which an engine of the same calibration is known, and what pictures
+    were left out."""
+    from tosa_edge.calibration import Settings, calibrate
     from tosa_edge.validate.peers import digest_of
 
-    budget = {} if max_drop is None else {"max_drop": max_drop}
-    model = quantise(graph, pictures, watch.on_step, **budget)
-    return replace(graph, proto=model), digest_of(model)
+    made = calibrate(graph, pictures, Settings(max_drop=max_drop), watch.on_step)
+    return replace(graph, proto=made.model), digest_of(made.model), made.refused
 
 
 def _made(

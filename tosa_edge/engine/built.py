@@ -14,6 +14,7 @@ class Built:
 
     checks: of the validation; where one failed, `departed` is the first layer that departs from float32, and
         `reproduce` the command that shows it.
+    refused: pictures that calibration left out, because they could not be read whole.
     """
 
     engine: Path
@@ -28,6 +29,7 @@ class Built:
     checks: tuple[dict[str, Any], ...] = ()
     departed: str | None = None
     reproduce: str | None = None
+    refused: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -36,14 +38,15 @@ class Built:
             "manifest": str(self.manifest),
             "notes": list(self.notes),
             "checks": list(self.checks),
+            "refused": list(self.refused),
         }
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom to tell: that another build of the same engine runs, how far a step of this one is, and what
-    is about to be made."""
+    """Whom to tell: that another build of the same engine runs, how far a step of this one is, and in words
+    what is about to be made, and replaced."""
 
     on_wait: Callable[[], None] = lambda: None
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None
-    on_plan: Callable[[str], None] = lambda text: None
+    say: Callable[[str], None] = lambda text: None

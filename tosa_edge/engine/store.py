@@ -14,8 +14,31 @@ from pathlib import Path
 from typing import IO
 
 from tosa_edge.engine.manifest import Manifest
-from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.names import manifest_path, parse_name
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import read_bytes
+from tosa_edge.graph import ENGINE_MARK
 from tosa_edge.pending import cannot_write, written
+
+
+def is_ours(path: Path) -> bool:
+    """An engine that a build made, or its manifest: by its name, its manifest, or the mark inside.
+
+    A build that was killed leaves an engine without a manifest.
+    """
+    engine = path.with_suffix("") if path.suffix == ".json" else path
+    if not path.is_file():
+        return False
+    if parse_name(engine.name) is not None or _says(manifest_path(engine), b'"engine_sha256"'):
+        return True
+    return path == engine and engine.suffix == ".onnx" and _says(engine, ENGINE_MARK.encode())
+
+
+def _says(path: Path, words: bytes) -> bool:
+    try:
+        return words in read_bytes(path)
+    except (OSError, TosaEdgeError):
+        return False
 
 
 def save(engine: Path, data: bytes, manifest: Manifest) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tosa_edge.claims import SUMMARY
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sources import Source, is_still
+
+SHEET, MAPS, PICTURES, CLOUDS = "contact_sheet.png", "depth", "png", "clouds"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,32 @@ class Outputs:
     def said(self) -> bool:
         """Whether somebody said what is to become of a run."""
         return bool(self.out or self.video or self.viewers)
+
+    @property
+    def of_frames(self) -> bool:
+        """Whether files of each frame were asked for, which need a folder."""
+        return self.depth_maps or self.pictures or self.clouds
+
+    def files(self, sources: Sequence[Source]) -> list[Path]:
+        """All files and folders that a run of these sources is going to write."""
+        found = [self.out / SUMMARY] if self.out else []
+        for number, source in enumerate(sources):
+            one = self.of_stream(number) if len(sources) > 1 else self
+            video, still = one.video_of(source), is_still(source)
+            found += [video] if video else []
+            if one.out is not None:
+                written = {
+                    SHEET: source.frames != 1,
+                    MAPS: one.depth_maps,
+                    PICTURES: one.pictures or still,
+                    CLOUDS: one.clouds,
+                }
+                found += [one.out / name for name, is_written in written.items() if is_written]
+        return found
+
+    def video_of(self, source: Source) -> Path | None:
+        """Pictures make no video, unless one is asked for."""
+        return self.video or (self.out / "run.webm" if self.out and not is_still(source) else None)
 
     def of_stream(self, number: int) -> Outputs:
         """For one of several sources: a folder, a video and a port of its own."""
@@ -93,18 +122,18 @@ def _openers(
 
     openers: list[Callable[[], Sink]] = []
     out, camera, still = wanted.out, wanted.camera, is_still(source)
-    video = wanted.video or (out / "run.webm" if out and not still else None)
+    video = wanted.video_of(source)
     if video is not None:
         openers.append(lambda: VideoSink(video, source.fps, paced=source.live))
     if out is not None:
         if source.frames != 1:
-            openers.append(lambda: ContactSheetSink(out / "contact_sheet.png"))
+            openers.append(lambda: ContactSheetSink(out / SHEET))
         if wanted.depth_maps:
-            openers.append(lambda: DepthMapsSink(out / "depth"))
+            openers.append(lambda: DepthMapsSink(out / MAPS))
         if wanted.pictures or still:
-            openers.append(lambda: FolderSink(out / "png", info))
+            openers.append(lambda: FolderSink(out / PICTURES, info))
         if wanted.clouds:
-            openers.append(lambda: PointCloudsSink(out / "clouds", info, camera))
+            openers.append(lambda: PointCloudsSink(out / CLOUDS, info, camera))
     if wanted.serve:
         openers.append(lambda: NewestOnly(_page(wanted, source, info, say), say))
     if wanted.rerun:

@@ -49,6 +49,7 @@ def run(
     sinks: Sequence[Sink],
     on_result: Callable[[Result, Summary], None] = lambda result, summary: None,
     stop: Event | None = None,
+    on_lost: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
     """Takes every frame of the sources to every sink; all sinks complete, or none leaves anything behind.
 
@@ -78,8 +79,11 @@ def run(
         for stage in (*stages, output, heed):
             stage.start()
         for result in _infer(streams, model, frames, summary):
-            results.give(result, result.stream, waits=not streams[result.stream].live)
-            on_result(result, summary)
+            if result is None:
+                on_lost(summary)
+            else:
+                results.give(result, result.stream, waits=not streams[result.stream].live)
+                on_result(result, summary)
             if stop.is_set():
                 break
         results.finish()
@@ -88,6 +92,8 @@ def run(
         summary.stopped, summary.unwritten = stop.is_set(), sum(results.dropped.values())
         for sink in sinks:
             sink.seal()
+        for source in streams:
+            summary.refused += getattr(source, "refused", [])
         summary.outputs = [path for path in [sink.commit() for sink in sinks] if path is not None]
     except BaseException:
         _see_off((*stages, output, heed), streams, (frames, results), stop)
@@ -120,6 +126,10 @@ def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary:
             prediction = model.predict_next(frame.picture, number)
         except Exception as error:
             raise told("inference", error) from error
+        if not _has_depth(prediction.depth):
+            summary.add_without_depth(frame.name)
+            yield None
+            continue
         age = 1000 * (time.monotonic() - frame.arrived)
         # How long a file's frame waits says how far ahead it was read, and nothing of the model.
         summary.add_prediction(prediction.times_ms, age if streams[number].live else None)
@@ -127,6 +137,11 @@ def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary:
         summary.reconnects = sum(source.reconnects for source in streams)
         counts = summary.dropped, summary.reconnects
         yield Result(frame, prediction, painters[number], age, rate.tick(), *counts, stream=number)
+
+
+def _has_depth(depth: np.ndarray) -> bool:
+    """Whether there is any: single places without, as the sky, are no fault. A few are asked first."""
+    return bool(np.isfinite(depth[::16, ::16]).any() or np.isfinite(depth).any())
 
 
 def _output(results: Results, sinks: Sequence[Sink], times: Times) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tosa_edge.runtime.times import Times
 
+_NAMED = 100  # a stream may have millions
+
 
 @dataclass
 class Summary:
@@ -15,7 +17,8 @@ class Summary:
     is a stage of its own.
 
     dropped: frames of a live source for which there was no time. unwritten: results that came faster than
-    the sinks could take them.
+    the sinks could take them. without_depth: frames that the model gave not one finite depth for, which reach
+    no sink. refused: what was left out, and why: damaged pictures of a folder, and the first of those frames.
     """
 
     frames: int = 0
@@ -23,6 +26,8 @@ class Summary:
     dropped: int = 0
     unwritten: int = 0
     reconnects: int = 0
+    without_depth: int = 0
+    refused: list[str] = field(default_factory=list)
     warm_up_ms: float = 0.0
     stopped: bool = False
     times: Times = field(default_factory=Times)
@@ -39,6 +44,11 @@ class Summary:
         if age_ms is not None:
             self.times.add("age", age_ms)
         self.frames += 1
+
+    def add_without_depth(self, frame: str) -> None:
+        self.without_depth += 1
+        if self.without_depth <= _NAMED:
+            self.refused.append(f"frame {frame}: the model gave no finite depth")
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
@@ -57,6 +67,8 @@ class Summary:
             "dropped": self.dropped,
             "unwritten": self.unwritten,
             "reconnects": self.reconnects,
+            "without_depth": self.without_depth,
+            "refused": self.refused,
             "stopped": self.stopped,
             "outputs": [str(path) for path in self.outputs],
         }

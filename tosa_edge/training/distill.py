@@ -21,10 +21,11 @@ from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.frames import augment, batch_indices
-from tosa_edge.training.loop import Pace, train
+from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, feature_distance
 from tosa_edge.training.parallel import device, join
-from tosa_edge.training.state import Masters, compute_type
+from tosa_edge.training.record import keep_distillation
+from tosa_edge.training.state import Masters, compute_type, step_of
 
 QUERY_STRIDE = 8
 
@@ -50,9 +51,18 @@ def distill(
     recipe: Recipe,
     on_step: Callable[[int], None] = lambda step: None,
 ) -> Path:
-    """pictures uint8 [n, H, W, 3] at the model's size -> the weights file. Goes on where it was killed."""
+    """pictures uint8 [n, H, W, 3] at the model's size -> the weights file.
+
+    Goes on where it was killed, and only with what it began with.
+    """
+    keep_distillation(out, recipe, checkpoint, pictures)
     selectors = _train_selectors(checkpoint, pictures, out / "selectors", recipe, on_step)
     return _train_student(selectors, pictures, out, recipe, on_step)
+
+
+def reached(out: Path) -> int:
+    """How many steps a run in this folder has behind it."""
+    return step_of(out / "selectors" / STATE) + step_of(out / STATE)
 
 
 def _train_selectors(

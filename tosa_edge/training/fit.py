@@ -28,7 +28,7 @@ from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shrink import PICTURES, shrink
-from tosa_edge.training.state import Masters, compute_type
+from tosa_edge.training.state import Masters, compute_type, step_of
 
 # A selective run learns from the labels, and from what the dense run made of the same pictures.
 SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 1.0, 1.0, 1.0
@@ -59,9 +59,8 @@ def fit(
 
 def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     """A model to train: one of ours, as it is or cut down, or an official encoder under a new head."""
-    tensors, config = read_checkpoint(checkpoint)
-    if config is not None:
-        net = load_depth_net(checkpoint, (recipe.height, recipe.width))
+    net, ours = start_of(checkpoint, recipe)
+    if ours:
         if recipe.head_layers:
             net = reading(net, recipe.head_layers)
         if recipe.shrink is None or net.config.name == recipe.name:
@@ -70,10 +69,18 @@ def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
         some = batch_indices(len(frames), min(PICTURES, len(frames)), recipe.seed, 0)
         images, _ = frames.batch(some)
         return shrink(net, recipe.shrink, recipe.name, torch.from_numpy(images))
+    return net
+
+
+def start_of(checkpoint: Path, recipe: Recipe) -> tuple[DepthNet, bool]:
+    """What a checkpoint holds, at the recipe's size, and whether it is ours; or why it is neither."""
+    tensors, config = read_checkpoint(checkpoint)
+    if config is not None:
+        return load_depth_net(checkpoint, (recipe.height, recipe.width)), True
     torch.manual_seed(recipe.seed)
     net = DepthNet(encoder_config(tensors, recipe.height, recipe.width, recipe.name))
     load_encoder(net, tensors)
-    return net
+    return net, False
 
 
 def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
@@ -98,12 +105,9 @@ def reading(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
 
 def reached(out: Path, recipe: Recipe) -> tuple[str, int]:
     """The stage that a run in this folder goes on with, and its step."""
-    from safetensors import safe_open
-
     for stage in reversed(recipe.stages):
-        if (out / stage.name / STATE).exists():
-            with safe_open(out / stage.name / STATE, framework="np") as file:
-                return stage.name, int(file.get_tensor("step"))
+        if step := step_of(out / stage.name / STATE):
+            return stage.name, step
     return recipe.stages[0].name, 0
 
 

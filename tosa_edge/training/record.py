@@ -2,38 +2,82 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.files import sha256_of
+from tosa_edge.files import read_bytes, sha256_of
 from tosa_edge.pending import write_bytes
 from tosa_edge.training.recipe import Recipe
 
 RECORD = "record.json"
+_LATER = {"data set"}  # what records did not hold in the beginning
 
 
 def keep_record(out: Path, recipe: Recipe, start: Path, data: Path, frames: int, refused: list[str]) -> None:
-    """Writes the record of a new run; a folder that holds a run of another recipe or start is refused."""
-    now: dict[str, Any] = json.loads(
-        json.dumps({"recipe": asdict(recipe), "start": {"file": start.name, "sha256": digest(start)}})
-    )
+    """Writes the record of a new run; a folder that holds a run of another recipe, start or data is refused.
+
+    Data are known by the names and sizes of their files: to read them all would take too long.
+    """
+    made_of = {"recipe": asdict(recipe), "start": _start(start), "data set": _listing(data)}
+    _keep(out, made_of, {"data": {"folder": data.name, "frames": frames, "refused": refused}})
+
+
+def keep_distillation(out: Path, settings: Any, start: Path, pictures: Any) -> None:
+    """The same for a run without labels: its settings, a dataclass, and the array that it learns from."""
+    seen = hashlib.sha256(repr(pictures.shape).encode() + pictures.tobytes()).hexdigest()
+    images = {"count": len(pictures), "sha256": seen}
+    _keep(out, {"settings": asdict(settings), "start": _start(start), "pictures": images}, {})
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return sha256_of(path)
+
+
+def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any]) -> None:
+    made_of = json.loads(json.dumps(made_of))  # as it is when it is read again: lists for tuples
     path = out / RECORD
     if path.exists():
-        before = json.loads(path.read_text())
-        differing = [key for key, value in now.items() if before.get(key) != value]
+        before = _read(path)
+        differing = [
+            key
+            for key, value in made_of.items()
+            if before.get(key, value if key in _LATER else None) != value
+        ]
         if differing:
             raise TosaEdgeError(
                 f"{out} holds a run with another {' and another '.join(differing)}",
                 "Give another folder with -o, or delete that one.",
             )
     out.mkdir(parents=True, exist_ok=True)
-    now["data"] = {"folder": data.name, "frames": frames, "refused": refused}
-    write_bytes(path, json.dumps(now, indent=1).encode())
+    write_bytes(path, json.dumps({**made_of, **more}, indent=1).encode())
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return sha256_of(path)
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(read_bytes(path))
+        if not isinstance(found, dict):
+            raise ValueError("it is not an object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise TosaEdgeError(
+            f"{path} cannot be read, so nothing tells what the run in its folder was: {error}",
+            "Give another folder with -o, or delete that one.",
+        ) from error
+    return found
+
+
+def _start(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": digest(path)}
+
+
+def _listing(data: Path) -> str:
+    """The same wherever the folder lies."""
+    files = [data] if data.is_file() else sorted(path for path in data.rglob("*") if path.is_file())
+    found = [
+        (path.name if path == data else str(path.relative_to(data)), path.stat().st_size) for path in files
+    ]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()

@@ -104,6 +104,14 @@ class Masters:
                 "Delete it to begin this stage anew, or put back a copy.",
             ) from error
         parameters = dict(self.net.named_parameters())
+        for name, weight in self.weights.items():
+            for kind in ("weights", "averages"):
+                found = tensors.get(f"{kind}/{name}")
+                if found is None or found.shape != weight.shape:
+                    raise TosaEdgeError(
+                        f"{path} is the state of another model: its {name} does not fit",
+                        "Give another folder with -o, or delete that one.",
+                    )
         with torch.no_grad():
             for name in self.weights:
                 self.weights[name].copy_(tensors[f"weights/{name}"])
@@ -115,3 +123,14 @@ class Masters:
             if state:
                 self.optimizer.state[self.weights[name]] = state
         return int(tensors["step"])
+
+
+def step_of(path: Path) -> int:
+    """How far a saved run had come; 0 where there is none, or none that can be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return int(file.get_tensor("step"))
+    except (SafetensorError, OSError):
+        return 0

@@ -57,16 +57,26 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def read_samples(pairs: list[tuple[Path, Path]]) -> Iterator[Sample]:
-    for picture_path, depth_path in pairs:
-        picture, depth = read_picture(picture_path), read_depth(depth_path)
-        (H, W), (h, w) = picture.shape[:2], depth.shape
-        if abs(H * w - h * W) > max(H, W) + max(h, w):
-            raise TosaEdgeError(
-                f"{picture_path} is {W}x{H}, but its depth is {w}x{h}: not the same view",
-                "Register the depth to the picture first.",
-            )
-        yield Sample(picture_path.stem, picture, depth)
+def read_samples(pairs: list[tuple[Path, Path]], refused: list[str] | None = None) -> Iterator[Sample]:
+    """Args: refused: told of frames that are left out because they cannot be read; None lets none be."""
+    for pair in pairs:
+        try:
+            yield _read(*pair)
+        except TosaEdgeError as error:
+            if refused is None:
+                raise
+            refused.append(error.what)
+
+
+def _read(picture_path: Path, depth_path: Path) -> Sample:
+    picture, depth = read_picture(picture_path), read_depth(depth_path)
+    (H, W), (h, w) = picture.shape[:2], depth.shape
+    if abs(H * w - h * W) > max(H, W) + max(h, w):
+        raise TosaEdgeError(
+            f"{picture_path} is {W}x{H}, but its depth is {w}x{h}: not the same view",
+            "Register the depth to the picture first.",
+        )
+    return Sample(picture_path.stem, picture, depth)
 
 
 def _pictures(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

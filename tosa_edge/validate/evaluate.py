@@ -25,14 +25,28 @@ class Scored:
 
 
 def evaluate(
-    model: DepthModel, samples: Iterable[Sample], on_frame: Callable[[int], None] = lambda index: None
+    model: DepthModel,
+    samples: Iterable[Sample],
+    on_frame: Callable[[int], None] = lambda index: None,
+    refused: list[str] | None = None,
 ) -> dict[str, object]:
-    """The means over all frames and over each group, as the verb prints them."""
+    """The means over all frames and over each group, as the verb prints them.
+
+    Args:
+        refused: told of frames that cannot be scored, and are left out; None lets none be.
+    """
     scored = []
     for index, sample in enumerate(samples):
-        scored.append(score(model(sample.picture), model.info.output, sample))
+        try:
+            scored.append(score(model(sample.picture), model.info.output, sample))
+        except TosaEdgeError as error:
+            if refused is None:
+                raise
+            refused.append(error.what)
         on_frame(index)
     if not scored:
+        if refused:
+            raise TosaEdgeError(f"no frame can be scored: {refused[0]}", "Copy or download them again.")
         raise TosaEdgeError(
             "there are no frames to evaluate", "Give a folder that holds some, or a larger --limit."
         )
@@ -56,6 +70,11 @@ def score(predicted: np.ndarray, output: str, sample: Sample) -> Scored:
             f"the depth of {sample.name} has {int(valid.sum())} readings between "
             f"{metrics.NEAREST} and {metrics.FARTHEST} m",
             "Check that it is in millimetres (16-bit PNG), or take the frame out.",
+        )
+    if not np.isfinite(predicted).any():
+        raise TosaEdgeError(
+            f"the model gave no finite depth for {sample.name}",
+            "Look into it with tosa-edge validate.",
         )
     predicted = resample(predicted, (sample.depth.shape[0], sample.depth.shape[1]))
     judge = metrics.score_metric if output == "metric_depth" else metrics.score_relative

@@ -18,8 +18,14 @@ from tosa_edge.validate.subject import Subject
 OnStep = Callable[[str, int, int], None]
 
 
-def on_data(subject: Subject, reference: LoadedGraph, data: Path, on_step: OnStep) -> list[Check] | str:
-    """Depth metrics of both on labelled pictures, and what the engine loses of delta1; or why not."""
+def on_data(
+    subject: Subject, reference: LoadedGraph, data: Path, on_step: OnStep, refused: list[str] | None = None
+) -> list[Check] | str:
+    """Depth metrics of both on labelled pictures, and what the engine loses of delta1; or why not.
+
+    Args:
+        refused: told of frames that neither is scored on, because they cannot be read; None lets none be.
+    """
     if reference.info.form == "reuse" or reference.info.batch > 1:
         what = "takes its patches from another graph" if reference.info.form == "reuse" else "takes a batch"
         return f"no depth metrics: {reference.label} {what}, and frames are scored one by one"
@@ -31,7 +37,7 @@ def on_data(subject: Subject, reference: LoadedGraph, data: Path, on_step: OnSte
             on_step("evaluating", turn * len(pairs) + index + 1, 2 * len(pairs))
 
         with DepthModel(opened.backend, info, opened.label) as model:
-            scores.append(evaluate(model, read_samples(pairs), step))
+            scores.append(evaluate(model, read_samples(pairs, refused), step))
     ours, theirs = scores
     return [
         *(checks.at_most(name, ours[name], None) for name in ("delta1", "absrel", "rmse")),

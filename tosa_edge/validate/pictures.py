@@ -27,16 +27,33 @@ COUNT = 6
 _FIT = "letterbox"  # as the runtime does it unless told otherwise
 
 
-def real_pictures(info: GraphInfo, data: Path | None = None) -> np.ndarray:
-    """uint8 [COUNT, H, W, 3] at the graph's size, evenly spread over the clip or over `data`."""
+def real_pictures(info: GraphInfo, data: Path | None = None, refused: list[str] | None = None) -> np.ndarray:
+    """uint8 [COUNT, H, W, 3] at the graph's size, evenly spread over the clip or over `data`.
+
+    Args:
+        refused: told of pictures that are left out because they cannot be read; None lets none be.
+    """
     from tosa_edge.calibration.pictures import spread
 
     size = (info.height, info.width)
     if data is not None:
         pairs = find_pairs(data)
-        frames = [read_picture(pairs[i][0]) for i in spread(len(pairs), COUNT)]
-        return np.stack([plan((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in frames])
+        frames = [_read(pairs[i][0], refused) for i in spread(len(pairs), COUNT)]
+        there = [frame for frame in frames if frame is not None]
+        if not there:
+            raise TosaEdgeError(f"no picture in {data} can be read", "Copy or download them again.")
+        return np.stack([plan((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in there])
     return _of_clip(size, COUNT)
+
+
+def _read(path: Path, refused: list[str] | None) -> np.ndarray | None:
+    try:
+        return read_picture(path)
+    except TosaEdgeError as error:
+        if refused is None:
+            raise
+        refused.append(error.what)
+        return None
 
 
 @lru_cache(maxsize=2)

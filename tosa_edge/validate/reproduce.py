@@ -10,8 +10,10 @@ import base64
 import io
 import json
 import math
+import os
 import shlex
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,12 @@ def folder_for(path: Path, own: bool) -> Path:
 
 
 def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
-    """Writes the files, and gives the command that fails where the engine did."""
+    """Writes the files, and gives the command that fails where the engine did.
+
+    A former case in the folder is replaced; beside anything else the next takes FOLDER-2, and so on.
+    """
+    numbers = (folder.with_name(f"{folder.name}-{n}") for n in count(2))
+    folder = next(place for place in chain([folder], numbers) if not _holds_others(place))
     with written(folder, folder=True) as there:
         (there / INPUTS).write_text(feeds_json(feeds))
         expected = outputs_json([{case.tensor: array} for array in case.exact], "float32")
@@ -67,6 +74,12 @@ def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
     words += ["--compare", "l2", "--l2-threshold", f"{case.tensor}:{_norm(case):.6g}"]
     switch = f"{RTX_SWITCH}=1 " if subject.backend == TENSORRT_RTX else ""
     return switch + shlex.join(words)
+
+
+def _holds_others(folder: Path) -> bool:
+    if not folder.is_dir():
+        return os.path.lexists(folder)
+    return any(path.name not in (MODEL, INPUTS, EXPECTED) for path in folder.iterdir())
 
 
 def feeds_json(feeds: Feeds) -> str:

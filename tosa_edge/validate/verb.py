@@ -44,10 +44,11 @@ def validate(
             "Name the float32 MODEL of the same variant and weights with --reference.",
         ) from error
     refuse_foreign(exact, subject.info, subject.label)
-    pictures = real_pictures(exact.info, data)
+    refused: list[str] = []
+    pictures = real_pictures(exact.info, data, refused)
     proof = prove(subject, exact, pictures, on_step)
     if data is not None and not any(check.name == "runs" for check in proof.checks):
-        proof = _scored(proof, on_data(subject, exact, data, on_step))
+        proof = _scored(proof, on_data(subject, exact, data, on_step, refused))
     return {
         "passed": proof.passed,
         "checks": [check.as_dict() for check in proof.checks],
@@ -61,6 +62,7 @@ def validate(
         "departed": proof.departed.layer if proof.departed else None,
         "reproduce": proof.command,
         "notes": list(proof.notes),
+        "refused": list(dict.fromkeys(refused)),
     }
 
 

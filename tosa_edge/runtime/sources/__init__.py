@@ -7,15 +7,20 @@ To add a source: write a class with the members of `Source` and a static `accept
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+_LOCATION = re.compile(r"""(?:location|uri)\s*=\s*["']?([^\s"']+)""")
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,16 @@ def _opened(spec: str, recursive: bool) -> Source:
 def is_still(source: Source) -> bool:
     """Pictures that have names and nothing to do with each other; neither a video nor a camera."""
     return getattr(source, "still", False)
+
+
+def inputs_of(specs: Sequence[str]) -> list[Path]:
+    """The files and folders that these sources read; of a pipeline, those that it names."""
+    from tosa_edge.runtime.sources.address import expanded
+
+    plain = [one for spec in specs for one in expanded(spec)]
+    named = [place for spec in specs if spec.startswith("gst:") for place in _LOCATION.findall(spec)]
+    plain += [one for place in named for one in (expanded(place) if "://" in place else [place])]
+    return [Path(name) for name in plain if os.path.exists(name)]
 
 
 def _files():  # type: ignore[no-untyped-def]

@@ -17,13 +17,16 @@ VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".m
 
 
 class PicturesSource:
-    """Each frame has its file's name, without the ending where that is enough to tell them apart."""
+    """Each frame has its file's name, without the ending where that is enough to tell them apart.
+
+    `refused` says what could not be read whole and was left out: the others are worth having.
+    """
 
     fps = 10.0  # pictures in files say nothing of their rate; ten a second can be watched
     live, reconnects, still = False, 0, True
 
     def __init__(self, label: str, folder: Path, paths: Sequence[Path], notes: Sequence[str] = ()) -> None:
-        self.label, self.notes = label, list(notes)
+        self.label, self.notes, self.refused = label, list(notes), list[str]()
         self._paths = list(paths)
         self._names = names_of([path.relative_to(folder) for path in paths])
         self.frames: int | None = len(self._paths)
@@ -36,8 +39,19 @@ class PicturesSource:
         return cls(f"{len(paths)} pictures", folder, paths)
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, (path, name) in enumerate(zip(self._paths, self._names, strict=True)):
-            yield Frame(index, index / self.fps, read_picture(path), name)
+        index = 0
+        for path, name in zip(self._paths, self._names, strict=True):
+            try:
+                picture = read_picture(path)
+            except (TosaEdgeError, OSError) as error:
+                self.refused.append(error.what if isinstance(error, TosaEdgeError) else str(error))
+                continue
+            yield Frame(index, index / self.fps, picture, name)
+            index += 1
+        if not index:
+            raise TosaEdgeError(
+                f"no picture in {self.label} can be read: {self.refused[0]}", "Copy or download them again."
+            )
 
     def close(self) -> None:
         """Nothing is held open."""
