@@ -51,7 +51,7 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     assert load_graph(str(out)).label == "robot:g1"
     assert load_graph(f"{out}:g3.reuse").info.form == "reuse"
     assert not list(out.glob("*x*.onnx"))
-    assert call(checkpoint, "-o", out, "--smaller", "28x42, 14x28").exit_code == 0
+    assert call(checkpoint, "-o", out, "--smaller", "28x42, 14x28", "--force").exit_code == 0
     assert (load_graph(f"{out}:28x42").info.width, load_graph(f"{out}:14x28").info.width) == (42, 28)
     # A model folder is a checkpoint too.
     again = call(out, "-o", tmp_path / "dense.onnx", "--dense", "--precision", "fp16")
