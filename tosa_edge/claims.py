@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
-from tosa_edge.pending import cannot_write
+from tosa_edge.pending import cannot_write, gone_if_empty
 
 SUMMARY = "summary.json"
 _OF_A_RUN = {"frames", "latency_ms", "outputs", "source"}
@@ -67,13 +67,8 @@ def numbered(folder: Path, *, new: bool = False) -> Iterator[Path]:
     Args:
         new: whatever is in a folder that exists, take the next.
     """
-    made: list[Path] = []
-    try:
+    with gone_if_empty() as made:
         yield _next_free(folder, new, made)
-    finally:
-        for path in made:  # innermost first; one that holds something by now stays
-            with suppress(OSError):
-                path.rmdir()
 
 
 def results_of(folder: Path) -> set[str]:

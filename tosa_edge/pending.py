@@ -12,6 +12,7 @@ from pathlib import Path
 from tosa_edge.errors import TosaEdgeError
 
 _open: set[Pending] = set()
+_folders: list[list[Path]] = []  # of each block under `gone_if_empty`
 
 
 class Pending:
@@ -60,15 +61,34 @@ class Pending:
         else:
             with contextlib.suppress(OSError):
                 self.path.unlink()
-        for folder in self._made:  # innermost first; one that others use by now is not empty and stays
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(self._made)
+
+
+@contextlib.contextmanager
+def gone_if_empty() -> Iterator[list[Path]]:
+    """A list for folders, innermost first: those in which nothing came to be go when the block ends."""
+    made: list[Path] = []
+    _folders.append(made)
+    try:
+        yield made
+    finally:
+        _folders.remove(made)
+        _remove_empty(made)
 
 
 def discard_all() -> None:
     """For a process that is about to end in the middle of everything."""
     for pending in list(_open):
         pending.abort()
+    for made in list(_folders):
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Innermost first; one that others use by now is not empty and stays."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager

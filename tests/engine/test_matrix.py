@@ -70,13 +70,14 @@ def pictures(tmp_path_factory) -> Path:
 @pytest.fixture
 def quantised(monkeypatch) -> list[onnx.ModelProto]:
     """The INT8 graphs that builds make on their way."""
-    made, honest = [], tosa_edge.calibration.quantise
+    made, honest = [], tosa_edge.calibration.calibrate
 
     def seen(*arguments, **keywords):
-        made.append(honest(*arguments, **keywords))
-        return made[-1]
+        calibrated = honest(*arguments, **keywords)
+        made.append(calibrated.model)
+        return calibrated
 
-    monkeypatch.setattr(tosa_edge.calibration, "quantise", seen)
+    monkeypatch.setattr(tosa_edge.calibration, "calibrate", seen)
     return made
 
 
