@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check lint clean
+.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check gpu-walk lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu" --durations=10
+	$(BIN)/python -m pytest -m "not slow and not gpu and not walk" --durations=10
 
 test-slow: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "slow"
@@ -50,6 +50,10 @@ plugin: $(VENV)/dev.done
 # names the headers of TensorRT that the plugin library is built for.
 gpu-pack: $(VENV)/dev.done
 	TENSORRT_INCLUDE_DIRS=$(TENSORRT_INCLUDE_DIRS) $(BIN)/python -m tests.gpu.pack $(if $(SM),--sm $(SM))
+
+# What a GPU will be asked, walked through on the CPU from a bare copy of the tree: about seven minutes.
+gpu-walk: $(VENV)/dev.done
+	$(BIN)/python -m pytest -m walk tests/gpu
 
 # There: all that a GPU has to say, in eight minutes, with the Python that is there. ONLY="load cubins": those stages.
 gpu-check:

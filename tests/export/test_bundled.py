@@ -1,6 +1,6 @@
 """The bundled models on real pictures: the exported graphs against PyTorch, both against float64.
 
-One model on three pictures on every run; each model and group on twenty in `make test-slow`.
+Minutes of exports: `make test-slow` runs them.
 
 Selection and arithmetic are judged apart: half precision may flip a token whose importance is nearly that of
 another, and one flipped token moves the depth more than all rounding together.
@@ -16,10 +16,7 @@ from tosa_edge.model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 
-CASES = [
-    (3, bundled_models()[0], 1),
-    *(pytest.param(20, name, group, marks=pytest.mark.slow) for name in bundled_models() for group in (1, 3)),
-]
+PICTURES = 20
 
 
 def clip_frames(count):
@@ -71,9 +68,11 @@ def error(depth, exact):
     return float(np.sqrt(np.mean((depth - exact) ** 2)))
 
 
-@pytest.mark.parametrize(("count", "name", "group"), CASES)
-def test_exported_graphs_on_real_pictures(count, name, group):
-    pictures = clip_frames(count)
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [1, 3])
+@pytest.mark.parametrize("name", bundled_models())
+def test_exported_graphs_on_real_pictures(name, group):
+    pictures = clip_frames(PICTURES)
     checkpoint = ASSETS / name / WEIGHTS
     layers = load_depth_net(checkpoint).config.layers
     pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=DEFAULT_SPREAD)
