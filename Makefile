@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check gpu-walk lint clean
+.PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check test-long lint clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu and not walk" --durations=10
+	$(BIN)/python -m pytest -m "not slow and not gpu and not long" --durations=10
 
 test-slow: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "slow"
@@ -51,9 +51,9 @@ plugin: $(VENV)/dev.done
 gpu-pack: $(VENV)/dev.done
 	TENSORRT_INCLUDE_DIRS=$(TENSORRT_INCLUDE_DIRS) $(BIN)/python -m tests.gpu.pack $(if $(SM),--sm $(SM))
 
-# What a GPU will be asked, walked through on the CPU from a bare copy of the tree: about seven minutes.
-gpu-walk: $(VENV)/dev.done
-	$(BIN)/python -m pytest -m walk tests/gpu
+# Every kernel for every architecture, and what a GPU will be asked, walked through on the CPU from a bare copy of the tree.
+test-long: $(VENV)/dev.done
+	$(BIN)/python -m pytest -m long
 
 # There: all that a GPU has to say, in eight minutes, with the Python that is there. ONLY="load cubins": those stages.
 gpu-check:

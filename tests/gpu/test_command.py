@@ -211,14 +211,14 @@ def walked(travelled):
     return rows(results), done.stdout
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_what_travels_is_small_and_has_no_weights(travelled):
     tree, _ = travelled
     assert sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) < 64 * 2**20
     assert not list(tree.rglob("*.safetensors"))
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_the_whole_way_on_a_cpu(walked):
     found, said = walked
     assert [row["stage"] for row in found if "ended" in row] == list(NAMES)
@@ -232,7 +232,7 @@ def test_the_whole_way_on_a_cpu(walked):
     assert any("in_place 1" in name for name in outside)
 
 
-@pytest.mark.walk
+@pytest.mark.long
 @pytest.mark.skipif(not native.HEADERS, reason="TENSORRT_INCLUDE_DIRS names no headers: no library to walk")
 def test_each_library_is_walked_too(walked):
     found = [row for row in walked[0] if row["stage"] == "plugin"]
@@ -244,7 +244,7 @@ def test_each_library_is_walked_too(walked):
     assert sum(name.endswith(" outside") for name in each) == 2 * len(libraries)
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_cuda_12s_ptxas_makes_cubins_of_its_own(travelled, tmp_path):
     path = tmp_path / "tosa.kernels"
     pack.compile_kernels(path, [90], True, "cuda12", "TokenGather")
@@ -259,7 +259,7 @@ def cubins_of(path):
     return {(e["operator"], *e["shape"].items()): kernel_file.cubin_of(e, cubins) for e in index["kernels"]}
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_killed_half_way_what_was_done_is_there(travelled):
     tree, environment = travelled
     results = tree / "half.jsonl"
@@ -290,7 +290,7 @@ def test_killed_half_way_what_was_done_is_there(travelled):
     assert found[2]["passed"]
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_a_table_that_names_other_parameters_than_the_kernel_has_is_found_out(travelled, tmp_path):
     tree, environment = travelled
     path = tree / "build/gpu/shipped/tosa.kernels"
@@ -317,7 +317,7 @@ def test_a_table_that_names_other_parameters_than_the_kernel_has_is_found_out(tr
     assert re.search(r"\d+ of \d+ failed", done.stderr)
 
 
-@pytest.mark.walk
+@pytest.mark.long
 def test_too_large_a_tree_is_refused(travelled, tmp_path):
     with pytest.raises(CheckFailed, match="more than 1000000") as refused:
         pack.copy_tree(travelled[0].parent / "pack", tmp_path / "tree", 10**6)

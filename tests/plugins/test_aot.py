@@ -44,7 +44,7 @@ def test_a_small_build_is_whole_within_budget_and_reproducible(tmp_path):
         assert entry["grid"] == [["kept", 1], ["batch", 1]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_kernel_of_every_architecture_is_within_budget(tmp_path):
     done = build(tmp_path / "all")
     print(done.stdout)
