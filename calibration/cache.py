@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ from tosa_edge.calibration.table import FORMAT, MOST_BYTES, Table, from_calibrat
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 from tosa_edge.graph import LoadedGraph
+from tosa_edge.machine import cache_folder
 from tosa_edge.pending import write_bytes
 
 
 def folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tosa-edge" / "calibration"
+    return cache_folder() / "calibration"
 
 
 def model_digest(graph: LoadedGraph) -> str:

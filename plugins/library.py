@@ -7,13 +7,13 @@ from `libtosa_edge_register.so` or from `tensorrt.plugin`, would stand under the
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.plugins import OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION
 
 NAME = "libtosa_edge_plugins.so"
@@ -81,4 +81,4 @@ def tensorrt_major(path: Path) -> int:
 
 def identity(path: Path) -> tuple[str, str, str]:
     """Name, version and sha256: what an engine's manifest says of the plugin it was built with."""
-    return NAME, PLUGIN_VERSION, hashlib.sha256(path.read_bytes()).hexdigest()
+    return NAME, PLUGIN_VERSION, sha256_of(path)

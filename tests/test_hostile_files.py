@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save, save_file
-from typer.testing import CliRunner
 
 from tests.nets import TINY, tiny_net
-from tosa_edge.cli import app
+from tests.refusals import refusal
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import CONFIG_KEY, read_checkpoint, save_depth_net
 from tosa_edge.training.datasets import open_dataset
@@ -34,12 +33,9 @@ def folder(tmp_path, monkeypatch) -> Path:
 def refused(*command: str, leaves: bool = False) -> str:
     """What a command says: two lines, exit code 2, and nothing on the disk that was not there."""
     before = sorted(Path().rglob("*"))
-    done = CliRunner().invoke(app, [*command, "--json"])
-    assert done.exit_code == 2, done.output
-    said = json.loads(done.stdout)
-    assert "\n" not in said["error"] + said["remedy"]
+    said = refusal(*command)
     assert leaves or sorted(Path().rglob("*")) == before
-    return said["error"] + " " + said["remedy"]
+    return said
 
 
 def exported() -> str:

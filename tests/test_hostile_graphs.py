@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import onnx
 import pytest
@@ -11,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from tests import tiny
+from tests.refusals import refusal as refused
 from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import inside
@@ -24,15 +23,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret").write_bytes(b"\0\0\x7f\x43")  # 255.0
     return tmp_path
-
-
-def refused(*command: str) -> str:
-    """What a command says of it: two lines, exit code 2."""
-    done = CliRunner().invoke(app, [*command, "--json"])
-    assert done.exit_code == 2, done.output
-    said = json.loads(done.stdout)
-    assert "\n" not in said["error"] + said["remedy"]
-    return said["error"] + " " + said["remedy"]
 
 
 def saved(made: onnx.ModelProto) -> str:

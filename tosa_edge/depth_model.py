@@ -176,7 +176,7 @@ class DepthModel:
     def _check_ports(self, backend: Backend) -> None:
         """What a host says of an engine is held to what its manifest, or its graph, says."""
         try:
-            if backend.inputs:  # a runner of Polygraphy does not tell
+            if backend.inputs:  # a backend need not tell
                 check_interface(self.info, backend.inputs, backend.outputs)
         except ValueError as error:
             backend.deactivate()

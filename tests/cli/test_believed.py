@@ -14,20 +14,13 @@ from typer.testing import CliRunner
 
 from tests import media, tiny
 from tests.nets import tiny_checkpoint
+from tests.refusals import refused
 from tosa_edge.cli import app
 from tosa_edge.info import KEY
 
 
 def call(*arguments: object):
     return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def refused(result, what: str) -> None:
-    assert result.exit_code == 2, result.output
-    error, remedy = result.stderr.strip().splitlines()
-    assert error.startswith("error: ")
-    assert what in error
-    assert remedy.startswith("do: ")
 
 
 def wide(made: onnx.ModelProto) -> None:

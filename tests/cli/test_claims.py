@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tests import media, tiny
 from tests.calibration.make import tiny_graph
 from tests.nets import tiny_checkpoint
+from tests.refusals import refused
 from tosa_edge.cli import app
 
 
@@ -23,14 +24,6 @@ def call(*arguments: object):
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def refused(result, what: str) -> None:
-    assert result.exit_code == 2, result.output
-    error, remedy = result.stderr.strip().splitlines()
-    assert error.startswith("error: ")
-    assert what in error
-    assert remedy.startswith("do: ")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import Any
 
 from tosa_edge import machine
 from tosa_edge.engine import GPU_PROVIDERS
+from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.gpu import find_gpu
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
@@ -202,8 +203,7 @@ def _registered() -> None:
     """Makes the plugin known to ONNX Runtime."""
     import onnxruntime
 
-    numbers = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
-    if numbers < _FIRST_WITH_PLUGINS:
+    if version_pair(onnxruntime.__version__) < _FIRST_WITH_PLUGINS:
         raise MachineLacks(
             f"ONNX Runtime {onnxruntime.__version__} is too old for the provider for TensorRT-RTX",
             "Update it: pip install --upgrade 'onnxruntime>=1.24'.",

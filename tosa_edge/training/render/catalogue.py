@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from tosa_edge.errors import MachineLacks
+from tosa_edge.machine import cache_folder
 
 from .mesh import Material, Mesh
 from .obj import parse_materials, parse_obj
@@ -44,11 +45,6 @@ class Model:
     @property
     def key(self) -> str:
         return f"{self.bundle}-{Path(self.path).stem}"
-
-
-def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tosa-edge" / f"furniture-v{CACHE_VERSION}"
 
 
 def find_bundles(assets: Path | None) -> list[Path]:
@@ -166,7 +162,7 @@ def _write(path: Path, mesh: Mesh) -> None:
 
 def load_furniture(assets: Path | None) -> Furniture:
     """Reads the cache, filling it first (a minute, once) where it is not there."""
-    folder = cache_folder()
+    folder = cache_folder() / f"furniture-v{CACHE_VERSION}"
     listing = folder / "models.json"
     if listing.is_file():
         entries = json.loads(listing.read_text())

@@ -10,13 +10,13 @@ the same name, or of a variant that meant something else.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.pending import write_bytes
@@ -69,7 +69,7 @@ class Results:
 
     def take_weights(self, label: str, path: Path, compute: str) -> None:
         """Makes this the checkpoint of that label."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
         known = self.weights.get(label, {})
         if (known.get("digest"), known.get("compute")) != (digest, compute):
             self.weights[label] = {"digest": digest, "compute": compute, "variants": {}}
