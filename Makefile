@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run side by side, in so many processes.
+JOBS ?= 2
 
 .PHONY: demo test test-slow fuzz soak bench kernels plugin gpu-pack gpu-check test-long lint clean
 
@@ -9,10 +11,10 @@ demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu and not long" --durations=10
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu and not long" --durations=10
 
 test-slow: $(VENV)/dev.done
-	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist load -m "slow" --durations=10
 
 # Over a million broken files, for whatever reads files from elsewhere; says how many.
 fuzz: $(VENV)/dev.done

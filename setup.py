@@ -42,6 +42,7 @@ DEV = [
     "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "ruff>=0.8",
     "mypy>=1.13",

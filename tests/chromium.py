@@ -28,6 +28,10 @@ def executable() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+class Refused(Exception):
+    """What the browser says it cannot do."""
+
+
 class Chromium:
     """The browser; `with` ends it. Messages are JSON with a zero byte behind each."""
 
@@ -69,7 +73,8 @@ class Chromium:
         while True:
             answer = self._read()
             if answer.get("id") == self._asked:
-                assert "error" not in answer, answer["error"]
+                if "error" in answer:
+                    raise Refused(answer["error"]["message"])
                 return answer["result"]
             self.events.append(answer)
 
@@ -101,7 +106,7 @@ class Chromium:
         try:
             self.ask("Browser.close")
             self._process.wait(PATIENCE_S)
-        except (AssertionError, OSError, subprocess.TimeoutExpired):
+        except (AssertionError, Refused, OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
         os.close(self._in)
@@ -121,12 +126,17 @@ class Page:
         return answer["result"].get("value")
 
     def until(self, script: str) -> Any:
-        """Asks until the value is true to JavaScript."""
+        """Asks until the value is true to JavaScript, of whatever page is there by then."""
         deadline = time.monotonic() + PATIENCE_S
-        while not (value := self.run(script)):
+        while True:
+            try:
+                if value := self.run(script):
+                    return value
+            except Refused as refused:
+                if "navigated" not in str(refused):  # while it was asked
+                    raise
             assert time.monotonic() < deadline, f"never became true: {script}"
             time.sleep(0.05)
-        return value
 
     def click(self, selector: str) -> None:
         """With the mouse, where the element is."""

@@ -1,6 +1,21 @@
+import os
+import shutil
 import signal
+import tempfile
 
 import pytest
+
+EXPORTED = "TOSA_EDGE_EXPORTED"  # see exported.py
+
+# One thread for each of the processes that run tests side by side: more would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config):
+    if EXPORTED not in os.environ:
+        os.environ[EXPORTED] = tempfile.mkdtemp(prefix="tosa-edge-exported-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(EXPORTED), ignore_errors=True))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -147,6 +147,7 @@ def test_help_loads_nothing_heavy():
     assert out.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
     # From a copy: setuptools leaves a build folder in the tree, whose old files get into the next wheel.
     leave = shutil.ignore_patterns(".*", "build", "demo", "run", "*.egg-info", "__pycache__")

@@ -8,7 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import tiny
-from tests.nets import random_image, tiny_checkpoint, tiny_pattern
+from tests.exported import exported
+from tests.nets import random_image, tiny_pattern
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench import memory
 from tosa_edge.bench.graphs import feeds_for, graph_of
@@ -17,7 +18,6 @@ from tosa_edge.bench.profile import by_operator, profile
 from tosa_edge.bench.variants import bench
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.export.folder import export_file
 from tosa_edge.info import KEY
 
 MB = 2**20
@@ -59,16 +59,15 @@ def test_rows_say_what_was_measured(tmp_path):
 
 
 def test_another_query_stride_is_the_graph_exported_with_it(tmp_path):
-    checkpoint = tiny_checkpoint(tmp_path)
-    exported = {}
+    graphs = {}
     for stride in (1, 8):
-        export_file(checkpoint, tmp_path / f"{stride}.onnx", tiny_pattern(1, query_stride=stride))
-        exported[stride] = load_graph(str(tmp_path / f"{stride}.onnx"))
+        onnx.save(exported(tiny_pattern(1, query_stride=stride)), tmp_path / f"{stride}.onnx")
+        graphs[stride] = load_graph(str(tmp_path / f"{stride}.onnx"))
     derived = graph_of(f"{tmp_path / '8.onnx'}@1")
     assert derived.label == "8@1"
-    assert derived.info == exported[1].info
+    assert derived.info == graphs[1].info
     image = {"image": random_image().numpy()}
-    with OnnxRuntimeBackend(derived) as ours, OnnxRuntimeBackend(exported[1]) as theirs:
+    with OnnxRuntimeBackend(derived) as ours, OnnxRuntimeBackend(graphs[1]) as theirs:
         ours_out, theirs_out = ours.infer(image), theirs.infer(image)
     for name in ("depth", "kept"):
         np.testing.assert_array_equal(ours_out[name], theirs_out[name])

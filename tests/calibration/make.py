@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import onnx
 
 from tests import tiny
-from tests.nets import TINY, tiny_checkpoint, tiny_pattern
-from tosa_edge.export.folder import export_graph
+from tests.exported import exported
+from tests.nets import TINY, tiny_pattern
 from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
@@ -26,12 +24,8 @@ LAYERS = ["encoder.patch_embed.proj"] + [
 
 @functools.cache
 def _exported(dense: bool, form: str, batch: int, precision: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        pattern = Pattern() if dense else tiny_pattern(group=3)
-        model = export_graph(
-            tiny_checkpoint(Path(folder)), pattern, form=form, batch=batch, precision=precision
-        )
-    return model.SerializeToString()
+    pattern = Pattern() if dense else tiny_pattern(group=3)
+    return exported(pattern, form=form, batch=batch, precision=precision).SerializeToString()
 
 
 def tiny_graph(

@@ -66,7 +66,9 @@ def test_the_result_is_a_model_itself(tmp_path, graph, photos, activations):
     assert calibration_of(graph.proto) is None
 
 
-@pytest.mark.parametrize("options", [{"form": "reuse"}, {"dense": True}, {"batch": 3}])
+@pytest.mark.parametrize(
+    "options", [{"form": "reuse"}, {"dense": True}, pytest.param({"batch": 3}, marks=pytest.mark.slow)]
+)
 def test_every_kind_of_graph(photos, options):
     graph = tiny_graph(**options)
     done = calibrate(graph, photos, Settings(compare=True, threads=1))

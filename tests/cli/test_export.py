@@ -43,6 +43,7 @@ def test_one_file(tmp_path, checkpoint):
     assert [p.name for p in out.parent.iterdir()] == ["fast.onnx"]
 
 
+@pytest.mark.slow
 def test_a_folder_and_its_variants(tmp_path, checkpoint):
     out = tmp_path / "robot"
     result = call(checkpoint, "-o", out, "--json")
@@ -59,6 +60,7 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     assert load_graph(str(tmp_path / "dense.onnx")).info.precision == "fp16"
 
 
+@pytest.mark.slow
 def test_attention_as_one_operator(tmp_path, checkpoint):
     out = tmp_path / "one.fp16.attn.onnx"
     result = call(checkpoint, "-o", out, "--precision", "fp16", "--attention")
@@ -129,6 +131,7 @@ def test_a_place_that_cannot_be_written(tmp_path, checkpoint, place):
     assert left_behind(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["x.onnx", "folder"])
 def test_a_full_disk_leaves_nothing(tmp_path, checkpoint, out):
     """A process that may not write more than 20 KB stands for a disk without room."""

@@ -5,24 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from tests import tiny
+from tests.exported import exported
 from tests.media import left_behind, write_picture
-from tests.nets import tiny_checkpoint, tiny_pattern
+from tests.nets import tiny_pattern
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.calibration import quantise
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.build import Watch, build
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.export.folder import export_file
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    export_file(tiny_checkpoint(folder), folder / "m.onnx", tiny_pattern(group=3), form="portable")
+    onnx.save(exported(tiny_pattern(group=3)), folder / "m.onnx")
     return folder / "m.onnx"
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 
+from tests.exported import exported
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
@@ -30,9 +31,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("models") / "tiny_model"
-    export_folder(
-        checkpoint, out, standard_patterns(TINY.layers, 0.5, 2, "learned", 1.0), precisions=("fp32", "fp16")
-    )
+    export_folder(checkpoint, out, {"g1": tiny_pattern(1, query_stride=2)}, forms=("portable",))
     return out
 
 
@@ -54,15 +53,24 @@ def assert_agrees(model, checkpoint, pattern, image, size=None):
     assert error <= 2 * noise + np.finfo(np.float32).eps
 
 
-@pytest.mark.parametrize("selector", ["learned", "previous"])
-@pytest.mark.parametrize("group", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("group", "selector"),
+    [
+        (0, "learned"),
+        (1, "learned"),
+        (3, "previous"),
+        pytest.param(1, "previous", marks=pytest.mark.slow),
+        pytest.param(3, "learned", marks=pytest.mark.slow),
+    ],
+)
 def test_the_graph_computes_what_torch_computes(checkpoint, group, selector):
     pattern = tiny_pattern(group, query_stride=2, selector=selector) if group else Pattern()
-    model = export_graph(checkpoint, pattern, batch=2)
+    model = exported(pattern, batch=2)
     onnx.checker.check_model(model, full_check=True)
     assert_agrees(model, checkpoint, pattern, random_image(2))
 
 
+@pytest.mark.slow
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     keep=st.floats(0.01, 1.0),
@@ -81,8 +89,8 @@ def test_any_size_keep_and_batch_exports(checkpoint, size, keep, batch, group):
     assert_agrees(model, checkpoint, pattern, random_image(batch, TINY.at(height, width)), (height, width))
 
 
-def test_the_contract_of_a_graph(checkpoint):
-    model = export_graph(checkpoint, tiny_pattern(3, query_stride=2))
+def test_the_contract_of_a_graph():
+    model = exported(tiny_pattern(3, query_stride=2))
     assert model.ir_version <= 10
     assert {o.domain: o.version for o in model.opset_import} == {"": 18, DOMAIN: 1}
     (image,) = model.graph.input
@@ -101,33 +109,34 @@ def test_the_contract_of_a_graph(checkpoint):
     ]
 
 
-def test_the_reuse_form_repeats_the_full_form(checkpoint):
+def test_the_reuse_form_repeats_the_full_form():
     pattern, image = tiny_pattern(1, query_stride=2), random_image(2).numpy()
-    depth, kept = run(export_graph(checkpoint, pattern, batch=2), image=image)
-    reuse = export_graph(checkpoint, pattern, batch=2, form="reuse")
+    depth, kept = run(exported(pattern, batch=2), image=image)
+    reuse = exported(pattern, batch=2, form="reuse")
     assert "TokenImportance" not in {n.op_type for n in reuse.graph.node}
     (again,) = run(reuse, image=image, kept=kept)
     assert np.array_equal(depth, again)
 
 
-def test_group_3_runs_on_a_selection_of_group_1(checkpoint):
+@pytest.mark.slow
+def test_group_3_runs_on_a_selection_of_group_1():
     image = random_image().numpy()
-    full = export_graph(checkpoint, tiny_pattern(1, query_stride=2))
-    coarse = export_graph(checkpoint, tiny_pattern(3, query_stride=2), form="reuse")
+    full = exported(tiny_pattern(1, query_stride=2))
+    coarse = exported(tiny_pattern(3, query_stride=2), form="reuse")
     made = GraphInfo.from_json(full.metadata_props[0].value).selections
     wanted = GraphInfo.from_json(coarse.metadata_props[0].value).selections
     _, kept = run(full, image=image)
     (depth,) = run(coarse, image=image, kept=kept[:, [made.index(layer) for layer in wanted]])
-    _, expected = run(export_graph(checkpoint, tiny_pattern(3, query_stride=2)), image=image)
+    _, expected = run(exported(tiny_pattern(3, query_stride=2)), image=image)
     # Both select after layer 0 from the same map, so both choose the same.
     assert np.array_equal(kept[:, 0], expected[:, 0])
     assert depth.shape == (1, 56, 84)
 
 
-def test_the_plugin_form_leaves_tensorrt_no_choice(checkpoint):
+def test_the_plugin_form_leaves_tensorrt_no_choice():
     pattern = tiny_pattern(1)
-    portable = export_graph(checkpoint, pattern)
-    plugin = export_graph(checkpoint, pattern, form="plugin")
+    portable = exported(pattern)
+    plugin = exported(pattern, form="plugin")
     nodes = [n for n in plugin.graph.node if n.domain == DOMAIN]
     assert len(nodes) == plugin_nodes(plugin) == 4 * 2
     assert plugin_nodes(portable) == 0
@@ -140,8 +149,8 @@ def test_the_plugin_form_leaves_tensorrt_no_choice(checkpoint):
     assert info == replace(GraphInfo.from_json(portable.metadata_props[0].value), form="plugin")
 
 
-def test_the_quick_form_leaves_importance_to_tensorrt(checkpoint):
-    portable = export_graph(checkpoint, tiny_pattern(1))
+def test_the_quick_form_leaves_importance_to_tensorrt():
+    portable = exported(tiny_pattern(1))
     made = to_quick_form(portable)
     assert [f.name for f in made.functions] == ["TokenImportance"]
     assert made.functions[0] == next(f for f in portable.functions if f.name == "TokenImportance")
@@ -153,7 +162,7 @@ def test_the_quick_form_leaves_importance_to_tensorrt(checkpoint):
 
 
 def test_half_precision_is_the_torch_model_in_half(checkpoint):
-    model = export_graph(checkpoint, tiny_pattern(1), precision="fp16")
+    model = exported(tiny_pattern(1), precision="fp16")
     onnx.checker.check_model(model, full_check=True)
     weights = [
         t for t in model.graph.initializer if t.name.startswith("weights.safetensors/") or "." in t.name
@@ -172,7 +181,11 @@ def test_half_precision_is_the_torch_model_in_half(checkpoint):
     assert error <= 2 * noise
 
 
-def test_a_folder_is_graphs_over_one_weights_file(folder, checkpoint):
+@pytest.mark.slow
+def test_a_folder_is_graphs_over_one_weights_file(checkpoint, tmp_path):
+    folder = tmp_path / "tiny_model"
+    patterns = standard_patterns(TINY.layers, 0.5, 2, "learned", 1.0)
+    export_folder(checkpoint, folder, patterns, precisions=("fp32", "fp16"))
     names = {p.name for p in folder.iterdir()}
     expected = {"weights.safetensors", "model.json", "dense.onnx", "dense.fp16.onnx"}
     expected |= {f"{g}{r}{p}.onnx" for g in ("g1", "g3") for r in ("", ".reuse") for p in ("", ".fp16")}
@@ -265,12 +278,13 @@ def test_a_folder_of_something_else_is_not_replaced(checkpoint, tmp_path):
     out = tmp_path / "photos"
     out.mkdir()
     (out / "holiday.jpg").write_bytes(b"dear")
-    with pytest.raises(TosaEdgeError, match="in the way"):
+    with pytest.raises(TosaEdgeError, match=r"holiday\.jpg"):
         export_folder(checkpoint, out, {"dense": Pattern()})
     assert (out / "holiday.jpg").read_bytes() == b"dear"
     assert [p.name for p in tmp_path.iterdir()] == ["photos"]
 
 
+@pytest.mark.slow
 def test_a_model_folder_is_replaced_whole(checkpoint, tmp_path):
     out = tmp_path / "model"
     export_folder(checkpoint, out, {"dense": Pattern(), "g1": tiny_pattern(1)}, forms=("portable",))
@@ -279,6 +293,7 @@ def test_a_model_folder_is_replaced_whole(checkpoint, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_a_folder_holds_smaller_sizes_over_the_same_weights(checkpoint, tmp_path):
     out = tmp_path / "model"
     smaller = (TINY.patch * 2, TINY.patch * 3)

@@ -145,7 +145,7 @@ def test_rows(s):
         (1, 1, 1, 1, 64, 1),  # nothing to choose from
         (130, 65, 1, 1, 64, 8),  # one head, one token more than any block
         (90, 45, 1, 2, 32, 1),  # N a multiple of no block, every query
-        (64, 64, 3, 2, 64, 32),  # K = N, exactly one block, a batch
+        (64, 64, 2, 2, 64, 32),  # K = N, exactly one block, a batch
         (77, 1, 1, 3, 32, 32),  # K = 1, fewer queries than a block
     ],
 )

@@ -59,6 +59,7 @@ def checkpoint(tmp_path_factory):
     return tiny_checkpoint(tmp_path_factory.mktemp("start"))
 
 
+@pytest.mark.slow
 def test_training_learns(shards, checkpoint, tmp_path):
     frames = Shards(shards)
     stage = Stage("elastic", 120, head_rate=1e-2, encoder_rate=1e-3, average=0.9)
@@ -113,7 +114,7 @@ def test_a_teacher_of_another_width_is_refused(checkpoint, tmp_path):
         teacher_of(replace(RECIPE, teacher=str(wide)), tiny_net())
 
 
-@pytest.mark.parametrize("stage", ["dense", "elastic"])
+@pytest.mark.parametrize("stage", [pytest.param("dense", marks=pytest.mark.slow), "elastic"])
 def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint, tmp_path):
     frames = Shards(shards)
     unbroken = fit(checkpoint, frames, tmp_path / "a", RECIPE)
@@ -215,6 +216,7 @@ def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
     assert schedule(12, pace) == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(shards, checkpoint, tmp_path):
     """Each sees half of every batch; labels are everywhere, so the mean of the halves is the whole's."""
     fit(checkpoint, Shards(shards), tmp_path / "one", RECIPE)

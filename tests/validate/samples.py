@@ -12,11 +12,11 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
+from tests.exported import exported
 from tests.nets import tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.store import save
-from tosa_edge.export.folder import export_graph
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.tosa import Pattern
 
@@ -31,8 +31,7 @@ def _made() -> dict[str, bytes]:
         checkpoint = tiny_checkpoint(Path(folder))
         files = {WEIGHTS: checkpoint.read_bytes()}
         for name in GRAPHS:
-            model = export_graph(
-                checkpoint,
+            model = exported(
                 PATTERNS[name.partition(".")[0]],
                 form="reuse" if "reuse" in name else "portable",
                 precision="fp16" if "fp16" in name else "fp32",

@@ -109,12 +109,12 @@ def test_a_model_without_a_manifest_passes_too(folder, variant):
 @pytest.mark.parametrize(
     ("variant", "precision", "layer"),
     [
-        ("dense", "fp32", 0),
-        ("dense", "fp16", 1),
-        ("g1", "fp32", 1),
+        pytest.param("dense", "fp32", 0, marks=pytest.mark.slow),
+        pytest.param("dense", "fp16", 1, marks=pytest.mark.slow),
+        pytest.param("g1", "fp32", 1, marks=pytest.mark.slow),
         ("g1", "fp16", 2),
         ("g3", "fp32", 2),  # inside a run: only the kept tokens are there
-        ("g1.reuse", "fp32", 3),
+        pytest.param("g1.reuse", "fp32", 3, marks=pytest.mark.slow),
     ],
 )
 def test_a_scaled_weight_is_followed_to_its_layer(folder, variant, precision, layer):
@@ -129,6 +129,7 @@ def test_a_scaled_weight_is_followed_to_its_layer(folder, variant, precision, la
     assert f"{engine.name}.failed" in result["reproduce"]
 
 
+@pytest.mark.slow
 def test_the_command_passes_on_an_engine_that_is_right(folder):
     """Else it would show nothing."""
     engine = built(folder, "g1", "fp16")
@@ -157,7 +158,7 @@ def test_a_layer_that_an_optimiser_hides_is_not_acquitted(folder):
     assert validate(str(engine))["departed"] in ("encoder.blocks.3", "encoder.blocks.3 or head")
 
 
-@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("layer", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_swapped_importance_is_a_selection_and_no_arithmetic(folder, layer):
     engine = built(folder, "g1")
     changed(engine, scaled(f"encoder.selectors.{layer}.w2", -1))

@@ -105,8 +105,9 @@ def build(
         digest, refused = None, list[str]()
         if pictures is not None:
             graph, digest, refused = _calibrated(graph, pictures, max_drop, watch)
-        plan = Plan(source, graph, precision, choice, targets, pictures, digest, machine, ways.ways)
-        plan = replace(plan, attention=form.attention)
+        plan = Plan(
+            source, graph, precision, choice, targets, pictures, digest, machine, ways.ways, form.attention
+        )
         about_form: list[str] = []
         found = _already(engine, plan)
         # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
