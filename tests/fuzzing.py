@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import random
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 
 from hypothesis import HealthCheck, settings
 
 TIMES = int(os.environ.get("TOSA_EDGE_FUZZ", "1"))
 # Hypothesis looks for the shape of a fault, and is slow; the loop only breaks things, and is not.
 _THOUGHT_OUT, _BROKEN = 200, 2000
+_HANGS = 60.0  # seconds
 
 fuzz = settings(
     max_examples=_THOUGHT_OUT * TIMES,
@@ -30,14 +34,30 @@ _TOKENS = (
 )  # fmt: skip
 
 
-def broken(seeds: list[bytes], salt: int) -> Iterator[bytes]:
-    """Each seed in its turn with one to four faults; the same ones for the same `salt`."""
+def broken(seeds: list[bytes], salt: int, share: float = 1.0) -> Iterator[bytes]:
+    """Each seed in its turn with one to four faults; the same ones for the same `salt`.
+
+    Args:
+        share: of the usual number of inputs, for a reader that is slow.
+    """
     generator = random.Random(salt)
-    for number in range(_BROKEN * TIMES):
+    for number in range(int(_BROKEN * TIMES * share)):
         data = bytearray(seeds[number % len(seeds)])
         for _ in range(generator.randint(1, 4)):
             _break(data, generator, seeds)
         yield bytes(data)
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[Callable[[], None]]:
+    """Gives what starts the time of the next input. One that takes longer ends the process, with a traceback
+    of where it is: also where it never comes back to Python."""
+    faulthandler.register(signal.SIGALRM, chain=True)
+    try:
+        yield lambda: signal.setitimer(signal.ITIMER_REAL, _HANGS)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.unregister(signal.SIGALRM)
 
 
 def _break(data: bytearray, generator: random.Random, seeds: list[bytes]) -> None:

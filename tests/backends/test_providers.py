@@ -13,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import tiny
+from tests.calibration.make import ranges_of, tiny_graph
 from tests.engine.samples import ORIN, RTX4070
 from tosa_edge.backends import providers
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import open_model
 from tosa_edge.backends.providers import AUTO, CPU, CUDA, RTX, TENSORRT
+from tosa_edge.calibration.placement import find_layers, for_form
+from tosa_edge.calibration.qdq import insert_qdq
 from tosa_edge.cli import app
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine import load
@@ -47,7 +50,7 @@ def graph():
 def works(monkeypatch, *names):
     """These start, and compute; what stands for them is the CPU, under their name."""
 
-    def on_gpu(data, options, provider, half):
+    def on_gpu(data, options, provider, kinds):
         session = onnxruntime.InferenceSession(data, options, providers=[providers.NAMES[CPU]])
         if provider not in names:
             return session  # as ONNX Runtime does it: with the CPU, and without a word
@@ -104,7 +107,7 @@ def test_onnx_runtime_that_goes_on_with_the_cpu_is_not_believed(gpu, monkeypatch
 def test_one_that_starts_and_leaves_the_work_to_the_cpu(gpu, monkeypatch):
     """Which only the session itself can tell: here a real one, all of whose nodes are on the CPU."""
 
-    def on_gpu(data, options, provider, half):
+    def on_gpu(data, options, provider, kinds):
         session = onnxruntime.InferenceSession(data, options, providers=[providers.NAMES[CPU]])
         if not hasattr(session, "get_provider_graph_assignment_info"):
             pytest.skip(f"ONNX Runtime {onnxruntime.__version__} does not tell")
@@ -154,6 +157,30 @@ def test_auto_takes_the_best_that_starts_and_says_what_it_passed_over(gpu, monke
     works(monkeypatch)
     found, notes = providers.choose(AUTO)
     assert (found, len(notes)) == (CPU, 3)
+
+
+def test_auto_goes_on_where_the_model_itself_is_refused(gpu, monkeypatch, tmp_path, caplog):
+    works(monkeypatch, TENSORRT, CUDA)
+    left = SimpleNamespace(ep_name=providers.NAMES[CPU], get_nodes=lambda: [SimpleNamespace(op_type="Conv")])
+
+    def given(session):
+        return [left] if session._name == providers.NAMES[TENSORRT] else []
+
+    monkeypatch.setattr(Named, "get_provider_graph_assignment_info", given)
+    model = tiny.save(tmp_path / "m.onnx", tiny.selective_info())
+    assert open_model(str(model)).provider == CUDA
+    assert "--provider tensorrt is passed over" in caplog.text
+    assert "leaves 1 Conv to the CPU" in caplog.text
+
+
+def test_the_kinds_of_numbers_are_seen_in_the_graph():
+    float32 = tiny.model(tiny.selective_info())
+    assert providers.kinds_of(float32) == frozenset()
+    half = tiny_graph(precision="fp16").proto
+    assert providers.kinds_of(half) == {providers.HALF}
+    layers = for_form(find_layers(half), "symmetric", True)
+    int8 = insert_qdq(half, layers, ranges_of(tiny_graph(precision="fp16")), "symmetric")
+    assert providers.kinds_of(int8) == {providers.HALF, providers.INT8}
 
 
 def test_onnxruntime_over_onnxruntime_gpu(monkeypatch, gpu):

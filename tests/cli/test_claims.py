@@ -179,6 +179,16 @@ def test_build_replaces_its_engine_and_says_so(here):
     refused(call(*words), "e.onnx.json is there already")
 
 
+def test_force_takes_nothing_away_that_is_no_result(here):
+    """A folder of results is replaced as a whole: it is looked at before anything is said or done."""
+    (here / "users" / "png" / "notes.txt").write_text("mine")
+    before = contents(here)
+    refuses = call(*RUN, "photos/0.png", "--out", "users", "--force")
+    refused(refuses, "users/png holds other things")
+    assert "replacing" not in refuses.stderr
+    assert contents(here) == before
+
+
 def test_export_replaces_a_model_folder_when_asked_and_takes_nothing_else_away(here):
     words = ("export", "tiny.safetensors", "-o", "new", "--dense")
     assert call(*words).exit_code == 0

@@ -38,6 +38,13 @@ def test_the_form_for_each_precision(backend, version, forms):
     assert tuple(form_for(backend, version, p) for p in ("fp32", "fp16", "int8")) == forms
 
 
+@pytest.mark.parametrize(
+    ("provider", "form"), [("cpu", PLAIN), ("cuda", HALF), ("tensorrt", HALF), ("rtx", HALF)]
+)
+def test_int8_of_onnx_runtime_is_for_what_computes_it(provider, form):
+    assert form_for(ONNXRUNTIME, "1.32.0", "int8", provider) == form
+
+
 @pytest.fixture
 def model(tmp_path):
     """A tiny selective model in half, and its file in the attention form beside it."""

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_tensors
 
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
@@ -24,7 +26,7 @@ from tosa_edge.training.loop import Pace, schedule
 from tosa_edge.training.losses import scale_and_shift_invariant
 from tosa_edge.training.parallel import Place
 from tosa_edge.training.recipe import Recipe, Stage
-from tosa_edge.training.state import compute_type
+from tosa_edge.training.state import Masters, compute_type, step_of
 
 STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
 RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint_every=3)
@@ -260,6 +262,31 @@ def test_a_damaged_state_is_refused_by_name(shards, checkpoint, tmp_path):
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(TosaEdgeError, match="is not a complete checkpoint"):
         fit(checkpoint, Shards(shards), tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"step": None}, "its step does not fit"),
+        ({"step": torch.tensor(float("nan"))}, "its step does not fit"),
+        ({"weights/encoder.cls_token": torch.zeros(3)}, "its encoder.cls_token does not fit"),
+        ({"moments/encoder.cls_token/exp_avg": torch.zeros(3)}, "does not fit"),
+        ("a pipe", "is a pipe or a device"),
+    ],
+)
+def test_a_state_that_is_none_of_ours(tmp_path, change, says):
+    path = tmp_path / "state.safetensors"
+    masters = Masters(tiny_net(), learning_rates(tiny_net(), STAGES[0]), 0.01, 0.9)
+    masters.save(path, 3)
+    assert (masters.restore(path), step_of(path)) == (3, 3)
+    if change == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        tensors = {name: tensor for name, tensor in (load_file(path) | change).items() if tensor is not None}
+        save_tensors(tensors, path)
+    with pytest.raises(TosaEdgeError, match=says):
+        masters.restore(path)
 
 
 def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
 from tosa_edge.backends import Activated, Port
-from tosa_edge.backends.providers import CPU, first_line, open_session
+from tosa_edge.backends.providers import CPU, first_line, kinds_of, open_session
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class OnnxRuntimeBackend(Activated):
         self.profile = profile
         self.optimise = optimise
         self.provider = provider
-        self._half = graph.info.precision == "fp16"
+        self._kinds = kinds_of(graph.proto)
         self.profile_path: Path | None = None
         self._bytes: bytes | None = graph.bytes()
         self._session: Any = None
@@ -76,7 +76,7 @@ class OnnxRuntimeBackend(Activated):
             options.enable_profiling = True
             options.profile_file_prefix = str(self.profile)
         try:
-            self._session = open_session(self._bytes, options, self.provider, self._half)
+            self._session = open_session(self._bytes, options, self.provider, self._kinds)
         except TosaEdgeError:
             raise
         except Exception as error:  # its exceptions share no base class below Exception

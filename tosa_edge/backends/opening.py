@@ -54,7 +54,8 @@ def open_model(spec: str, threads: int = 0, provider: str = AUTO) -> Opened:
         if manifest.backend != ONNXRUNTIME:
             return on_tensorrt(path, manifest)
         return on_onnxruntime(load_graph(spec), threads, provider_of(manifest))
-    return on_onnxruntime(load_graph(spec), threads, chosen(provider))
+    graph = load_graph(spec)
+    return on_onnxruntime(graph, threads, chosen(provider, graph))
 
 
 def on_onnxruntime(graph: LoadedGraph, threads: int = 0, provider: str = CPU) -> Opened:
@@ -62,9 +63,15 @@ def on_onnxruntime(graph: LoadedGraph, threads: int = 0, provider: str = CPU) ->
     return Opened(backend, graph.info, graph.label, ONNXRUNTIME, provider)
 
 
-def chosen(provider: str) -> str:
-    """The provider that `auto` comes to, or the one asked for; what there is to say of it is logged."""
-    found, notes = choose(provider)
+def chosen(provider: str, graph: LoadedGraph) -> str:
+    """The provider that `auto` comes to with this graph, or the one asked for; what there is to say of it is
+    logged."""
+
+    def starts(provider: str) -> None:
+        with OnnxRuntimeBackend(graph, provider=provider):
+            pass
+
+    found, notes = choose(provider, starts)
     for note in notes:
         logging.getLogger("tosa_edge").warning("%s", note)
     return found

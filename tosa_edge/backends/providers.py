@@ -10,16 +10,19 @@ import contextlib
 import ctypes
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
 from tosa_edge.engine import GPU_PROVIDERS
 from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.gpu import find_gpu
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+
+if TYPE_CHECKING:
+    import onnx
 
 AUTO, CPU, CUDA, TENSORRT, RTX = "auto", "cpu", "cuda", "tensorrt", "rtx"
 CHOICES = (AUTO, CPU, CUDA, TENSORRT, RTX)
@@ -46,6 +49,8 @@ MEND = (
 _FIRST_WITH_PLUGINS = (1, 24)
 # Where nearly all arithmetic is: one of them on the CPU, and the GPU waits for it.
 _HEAVY = ("MatMul", "Gemm", "Conv", "Attention")
+HALF, INT8 = "half", "int8"
+_FLOAT16 = 10  # of ONNX's types
 _SILENT, _WARNINGS = 4, 2  # of ONNX Runtime's own log; the latter is its default
 
 
@@ -67,8 +72,12 @@ def check_choice(provider: str) -> None:
         raise TosaEdgeError(f"there is no --provider {provider!r}", f"Choose one of: {', '.join(CHOICES)}.")
 
 
-def choose(asked: str) -> tuple[str, tuple[str, ...]]:
-    """The provider to use, and what the user should know. `auto` is the best that is here and starts."""
+def choose(asked: str, starts: Callable[[str], None] | None = None) -> tuple[str, tuple[str, ...]]:
+    """The provider to use, and what the user should know. `auto` is the best that is here and starts.
+
+    Args:
+        starts: what a provider has to get through; the smallest graph that has work for it, if none is given.
+    """
     check_choice(asked)
     if asked != AUTO:
         require(asked)
@@ -78,7 +87,7 @@ def choose(asked: str) -> tuple[str, tuple[str, ...]]:
     if here and find_gpu() is not None:
         for provider in here:
             try:
-                start(provider)
+                (starts or start)(provider)
                 return provider, (*notes, f"ONNX Runtime computes on the GPU, by its provider {provider}")
             except MachineLacks as error:
                 notes.append(f"--provider {provider} is passed over: {error.what}")
@@ -112,13 +121,13 @@ def require(provider: str) -> None:
         )
 
 
-def open_session(data: bytes, options: Any, provider: str, half: bool = False) -> Any:
+def open_session(data: bytes, options: Any, provider: str, kinds: frozenset[str] = frozenset()) -> Any:
     """A session that runs on this provider and no other, or two lines that say why not.
 
     On the CPU it raises what ONNX Runtime raises.
 
     Args:
-        half: the graph is in half precision.
+        kinds: of numbers in the graph, as `kinds_of` finds them.
     """
     import onnxruntime
 
@@ -128,7 +137,7 @@ def open_session(data: bytes, options: Any, provider: str, half: bool = False) -
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     with _quiet():
         try:
-            session = _on_gpu(data, options, provider, half)
+            session = _on_gpu(data, options, provider, kinds)
         except MachineLacks:
             raise
         except Exception as error:  # its exceptions share no base class below Exception
@@ -159,6 +168,13 @@ def start(provider: str) -> None:
     open_session(model.SerializeToString(), options, provider)
 
 
+def kinds_of(model: onnx.ModelProto) -> frozenset[str]:
+    """Of numbers beside float32."""
+    half = any(tensor.data_type == _FLOAT16 for tensor in model.graph.initializer)
+    int8 = any(node.op_type == "DequantizeLinear" for node in model.graph.node)
+    return frozenset(kind for kind, there in ((HALF, half), (INT8, int8)) if there)
+
+
 def left_out(session: Any, provider: str) -> str:
     """What of the heavy work a session has given to others, in words; older ONNX Runtimes do not tell.
 
@@ -180,7 +196,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
 
 
-def _on_gpu(data: bytes, options: Any, provider: str, half: bool) -> Any:
+def _on_gpu(data: bytes, options: Any, provider: str, kinds: frozenset[str]) -> Any:
     import onnxruntime
 
     if provider == RTX:
@@ -193,7 +209,9 @@ def _on_gpu(data: bytes, options: Any, provider: str, half: bool) -> Any:
         # Its engines are known by the names of nodes and not by their weights: a folder for each model.
         cache = str(_cache(provider, hashlib.sha256(data).hexdigest()[:16]))
         settings = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": cache}
-        settings |= {"trt_fp16_enable": "1", "trt_layer_norm_fp32_fallback": "1"} if half else {}
+        # TensorRT takes the types that a graph is written in, and each of them has to be allowed.
+        settings |= {"trt_fp16_enable": "1", "trt_layer_norm_fp32_fallback": "1"} if HALF in kinds else {}
+        settings |= {"trt_int8_enable": "1"} if INT8 in kinds else {}
         chosen.insert(0, (NAMES[TENSORRT], settings))
     return onnxruntime.InferenceSession(data, options, providers=chosen, enable_fallback=0)
 

@@ -87,7 +87,7 @@ def stream(
     provider: str = providers.AUTO,
 ) -> dict[str, object]:
     """A row for each schedule: times, ratio to the first, accuracy, and how often it refreshed."""
-    used = chosen(provider)
+    used = chosen(provider, graph_of(schedules[0].full))
     with ExitStack() as stack:
         loaded: dict[str, DepthModel] = {}
         turns = [_Turns(_model(schedule, loaded, stack, threads, used)) for schedule in schedules]

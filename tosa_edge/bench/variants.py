@@ -51,7 +51,8 @@ def bench(
 def _open(spec: str, threads: int, provider: str) -> Opened:
     if not split(spec)[1]:
         return open_model(spec, threads, provider)
-    return on_onnxruntime(graph_of(spec), threads, chosen(provider))
+    graph = graph_of(spec)
+    return on_onnxruntime(graph, threads, chosen(provider, graph))
 
 
 def _variant(stack: ExitStack, opened: Opened) -> Variant:

@@ -53,7 +53,7 @@ def record(
     from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.metric import MetricModel
-    from tosa_edge.runtime.outputs import open_sinks
+    from tosa_edge.runtime.outputs import open_sinks, refuse_others
     from tosa_edge.runtime.sources import inputs_of, open_sources
     from tosa_edge.runtime.stopping import stopped_by_signals
 
@@ -80,6 +80,7 @@ def record(
             flag="--out" if replaces else "--out or --record",
             force=force,
             former=lambda path: replaces and path.name in results_of(path.parent) <= names,
+            check=refuse_others,
             say=say,
         )
         label = ", ".join(Path(source.label).name for source in sources)

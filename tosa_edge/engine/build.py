@@ -81,9 +81,9 @@ def build(
             "--max-drop is for calibration, and there is none without pictures",
             "Add --precision int8 --calib PATH, or leave --max-drop out.",
         )
-    source = find_source(spec, precision, rest_is_half(choice.backend, pictures is not None))
+    source = find_source(spec, precision, rest_is_half(choice.backend, choice.provider, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
-    form = form_for(choice.backend, machine.versions.get(choice.backend), precision)
+    form = form_for(choice.backend, machine.versions.get(choice.backend), precision, choice.provider)
     ways = _ways(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
     replaced: list[str] = []

@@ -1,7 +1,9 @@
 """A plan to an engine: by TensorRT's own layers, by our plugin, or both, and the faster one first.
 
 A plugin is a barrier to TensorRT's fusing: nobody knows beforehand which is faster on a GPU, so both are
-timed on it. Our library is loaded only after the native engine is built: its parser must not have met it.
+timed on it. Our library is loaded after the native engine is built. A native engine that is built later in
+the same process (the plain form, after the attention form) has none of ours either: parsers look for plugins
+in the namespace that a node names, and nodes with bodies name none.
 """
 
 from __future__ import annotations

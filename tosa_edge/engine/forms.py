@@ -1,4 +1,4 @@
-"""Which form of a model a host gets: decided by backend, version and precision alone.
+"""Which form of a model a host gets: decided by backend, its provider, version and precision alone.
 
 Float graphs are opset 18 everywhere. Two forms are for hosts that gain by them: INT8 with float16 scales in a
 float16 graph (opset 19) for GPUs, and attention as the one ONNX operator (opset 23, half precision only) for
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine import GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 
 # The first whose parser makes one layer of `Attention`; of TensorRT-RTX the first it was tried with.
 _FIRST_WITH_ATTENTION = {TENSORRT: (10, 14), TENSORRT_RTX: (1, 7)}
@@ -23,10 +23,12 @@ class Form:
     attention: bool
 
 
-def form_for(backend: str, version: str | None, precision: str) -> Form:
+def form_for(backend: str, version: str | None, precision: str, provider: str = "") -> Form:
+    """`provider` is of ONNX Runtime."""
     first = _FIRST_WITH_ATTENTION.get(backend)
     parses = first is not None and version_pair(version) >= first
-    half = precision == "fp16" or (precision == "int8" and backend != ONNXRUNTIME)
+    on_gpu = backend != ONNXRUNTIME or provider in GPU_PROVIDERS
+    half = precision == "fp16" or (precision == "int8" and on_gpu)
     return Form(half, precision == "fp16" and parses)
 
 

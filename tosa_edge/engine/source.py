@@ -32,14 +32,15 @@ def find_source(spec: str, precision: str | None = None, half_rest: bool = False
     return wanted if wanted.is_file() else path
 
 
-def rest_is_half(backend: str, calibrated: bool) -> bool:
+def rest_is_half(backend: str, provider: str, calibrated: bool) -> bool:
     """What int8 is mixed with; a MODEL that is int8 already was mixed before."""
-    return calibrated and form_for(backend, None, "int8").half
+    return calibrated and form_for(backend, None, "int8", provider).half
 
 
 def source_of(manifest: Manifest, spec: str | None = None) -> Path:
     """The file an engine was built from, if it is here; `spec` where the model is elsewhere now."""
-    half = rest_is_half(manifest.backend, manifest.calibration is not None)
+    provider = manifest.provider.name if manifest.provider else ""
+    half = rest_is_half(manifest.backend, provider, manifest.calibration is not None)
     return find_source(spec or manifest.source, manifest.precision, half)
 
 

@@ -80,6 +80,18 @@ class Outputs:
         )
 
 
+def refuse_others(path: Path) -> None:
+    """Raises where one of the folders of results holds what is no such result: it is replaced as a whole."""
+    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
+    from tosa_edge.runtime.sinks.files import FilesSink
+    from tosa_edge.runtime.sinks.folder import FolderSink
+    from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+
+    kinds: dict[str, type[FilesSink]] = {MAPS: DepthMapsSink, PICTURES: FolderSink, CLOUDS: PointCloudsSink}
+    if path.name in kinds:
+        kinds[path.name].refuse_others(path)
+
+
 def open_sinks(
     wanted: Outputs,
     sources: Sequence[Source],

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tosa_edge import machine
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import require_regular
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.pending import write_bytes
 from tosa_edge.training.parallel import average, device
@@ -96,6 +97,7 @@ class Masters:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        require_regular(path, whole=False)
         try:
             tensors = load_file(path, device=str(device()))
         except (SafetensorError, OSError) as error:
@@ -108,10 +110,14 @@ class Masters:
             for kind in ("weights", "averages"):
                 found = tensors.get(f"{kind}/{name}")
                 if found is None or found.shape != weight.shape:
-                    raise TosaEdgeError(
-                        f"{path} is the state of another model: its {name} does not fit",
-                        "Give another folder with -o, or delete that one.",
-                    )
+                    raise _not_ours(path, name)
+        for name, tensor in tensors.items():
+            _, _, owner = name.partition("/")
+            owned = self.weights.get(owner.rpartition("/")[0])
+            if name.startswith("moments/") and tensor.ndim and (owned is None or tensor.shape != owned.shape):
+                raise _not_ours(path, name)
+        if "step" not in tensors or tensors["step"].numel() != 1 or tensors["step"].is_floating_point():
+            raise _not_ours(path, "step")
         with torch.no_grad():
             for name in self.weights:
                 self.weights[name].copy_(tensors[f"weights/{name}"])
@@ -130,7 +136,15 @@ def step_of(path: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path, whole=False)
         with safe_open(path, framework="np") as file:
             return int(file.get_tensor("step"))
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, TypeError, TosaEdgeError):
         return 0
+
+
+def _not_ours(path: Path, name: str) -> TosaEdgeError:
+    return TosaEdgeError(
+        f"{path} is the state of another model: its {name} does not fit",
+        "Give another folder with -o, or delete that one.",
+    )

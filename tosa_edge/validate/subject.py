@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,11 @@ from tosa_edge.engine.load import check_engine, load_engine_graph, load_graph, m
 from tosa_edge.engine.names import is_engine
 from tosa_edge.engine.source import precision_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.export.attention_form import OPERATOR, to_attention_form
+from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.model import find_graph
+from tosa_edge.plugins.library import load_library
 from tosa_edge.validate.bisect import Tensor, marked, shown, stream
 from tosa_edge.validate.peers import graph_of
 
@@ -80,6 +83,8 @@ class Subject:
         assert self.manifest is not None
         tensors = stream(self.own.proto)
         graph = marked(self.own, tensors)
+        if self.manifest.settings.get("attention") == OPERATOR:
+            graph = replace(graph, proto=to_attention_form(graph.proto))
         return _built(graph, self.manifest, self.label), tensors, graph
 
 
@@ -87,7 +92,8 @@ def find_subject(spec: str, reference: str | None = None, provider: str = AUTO) 
     """An engine that fits this machine, or the graph a MODEL means."""
     path = find_graph(spec)
     if not is_engine(path):
-        return of_graph(load_graph(spec), path, chosen(provider))
+        graph = load_graph(spec)
+        return of_graph(graph, path, chosen(provider, graph))
     manifest = manifest_of(path)
     refuse_other_provider(path, manifest, provider)
     if manifest.backend != ONNXRUNTIME:
@@ -141,11 +147,14 @@ def _refuse_elsewhere(path: Path, manifest: Manifest) -> None:
 
 
 def _built(graph: LoadedGraph, manifest: Manifest, label: str) -> Backend:
-    """The engine once more, with what the graph has for outputs by now."""
+    """The engine once more, of the same layers, with what the graph has for outputs by now."""
     from tosa_edge.engine.tensorrt_builder import build_plan
 
     trt = tensorrt_module(manifest.backend)
     assert trt is not None  # it has run the engine
+    if manifest.plugin is not None:
+        load_library(trt)
+        graph = replace(graph, proto=to_plugin_form(graph.proto))
     gpu = this_machine((manifest.backend,)).gpu
     made = build_plan(trt, manifest.backend, graph, manifest.targets, gpu)
     return on_plan(trt, made.data, label)

@@ -23,11 +23,16 @@ class FilesSink:
     names: str
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and (not folder.is_dir() or any(map(self._foreign, folder.rglob("*")))):
-            raise TosaEdgeError(
-                f"{folder} holds other things than {self.what}; it would be replaced", "Choose another --out."
-            )
+        self.refuse_others(folder)
         self._pending = Pending(folder, folder=True)
+
+    @classmethod
+    def refuse_others(cls, folder: Path) -> None:
+        """Raises where anything of somebody else's is in the way."""
+        if folder.exists() and (not folder.is_dir() or any(map(cls._foreign, folder.rglob("*")))):
+            raise TosaEdgeError(
+                f"{folder} holds other things than {cls.what}; it would be replaced", "Choose another --out."
+            )
 
     def save(self, stem: str, result: Result) -> None:
         """Writes the files of one result, their paths beginning with `stem`. Raises OSError.
@@ -60,8 +65,9 @@ class FilesSink:
     def abort(self) -> None:
         self._pending.abort()
 
-    def _foreign(self, path: Path) -> bool:
-        return not path.is_dir() and re.fullmatch(self.names, path.name) is None
+    @classmethod
+    def _foreign(cls, path: Path) -> bool:
+        return not path.is_dir() and re.fullmatch(cls.names, path.name) is None
 
 
 def write_file(path: str, data: bytes) -> None:
