@@ -58,6 +58,7 @@ def test_rows_say_what_was_measured(tmp_path):
     assert {"cpu", "cores", "onnxruntime"} <= set(result["machine"])
 
 
+@pytest.mark.slow
 def test_another_query_stride_is_the_graph_exported_with_it(tmp_path):
     graphs = {}
     for stride in (1, 8):

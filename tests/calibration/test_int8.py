@@ -67,7 +67,8 @@ def test_the_result_is_a_model_itself(tmp_path, graph, photos, activations):
 
 
 @pytest.mark.parametrize(
-    "options", [{"form": "reuse"}, {"dense": True}, pytest.param({"batch": 3}, marks=pytest.mark.slow)]
+    "options",
+    [{"form": "reuse"}, *(pytest.param(o, marks=pytest.mark.slow) for o in ({"dense": True}, {"batch": 3}))],
 )
 def test_every_kind_of_graph(photos, options):
     graph = tiny_graph(**options)

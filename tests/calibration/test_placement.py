@@ -8,7 +8,9 @@ from tosa_edge.calibration.placement import find_layers, for_form, in_groups
 from tosa_edge.engine.load import load_graph
 
 
-@pytest.mark.parametrize("options", [{}, {"dense": True}, {"form": "reuse"}, {"batch": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"dense": True}, {"form": "reuse"}, pytest.param({"batch": 2}, marks=pytest.mark.slow)]
+)
 def test_the_five_kinds_and_nothing_else(options):
     layers = find_layers(tiny_graph(**options).proto)
     assert [layer.name for layer in layers] == LAYERS

@@ -26,7 +26,13 @@ def built(model):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"form": "reuse"}, {"dense": True}, {"batch": 2}, {"precision": "fp16"}]
+    "options",
+    [
+        {"form": "reuse"},
+        {"dense": True},
+        {"precision": "fp16"},
+        *(pytest.param(options, marks=pytest.mark.slow) for options in ({}, {"batch": 2})),
+    ],
 )
 def test_the_symmetric_form_builds(options):
     graph = tiny_graph(**options)

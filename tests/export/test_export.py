@@ -16,7 +16,7 @@ from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
-from tosa_edge.export.plugin_form import plugin_nodes, to_quick_form
+from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_form
 from tosa_edge.info import KEY, GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
@@ -56,7 +56,7 @@ def assert_agrees(model, checkpoint, pattern, image, size=None):
 @pytest.mark.parametrize(
     ("group", "selector"),
     [
-        (0, "learned"),
+        pytest.param(0, "learned", marks=pytest.mark.slow),
         (1, "learned"),
         (3, "previous"),
         pytest.param(1, "previous", marks=pytest.mark.slow),
@@ -90,7 +90,7 @@ def test_any_size_keep_and_batch_exports(checkpoint, size, keep, batch, group):
 
 
 def test_the_contract_of_a_graph():
-    model = exported(tiny_pattern(3, query_stride=2))
+    model = exported(tiny_pattern(3))
     assert model.ir_version <= 10
     assert {o.domain: o.version for o in model.opset_import} == {"": 18, DOMAIN: 1}
     (image,) = model.graph.input
@@ -100,7 +100,7 @@ def test_the_contract_of_a_graph():
     assert kinds == {"depth": TensorProto.FLOAT, "kept": TensorProto.INT32}
     info = GraphInfo.from_json({p.key: p.value for p in model.metadata_props}[KEY])
     assert (info.height, info.width, info.patch, info.kept, info.tokens) == (56, 84, 14, 12, 24)
-    assert (info.selective_layers, info.selections, info.group, info.query_stride) == ((1, 2, 3), (0,), 3, 2)
+    assert (info.selective_layers, info.selections, info.group, info.query_stride) == ((1, 2, 3), (0,), 3, 1)
     assert sorted(f.name for f in model.functions) == [
         "SelectiveAttention",
         "TokenGather",
@@ -136,7 +136,7 @@ def test_group_3_runs_on_a_selection_of_group_1():
 def test_the_plugin_form_leaves_tensorrt_no_choice():
     pattern = tiny_pattern(1)
     portable = exported(pattern)
-    plugin = exported(pattern, form="plugin")
+    plugin = to_plugin_form(portable)
     nodes = [n for n in plugin.graph.node if n.domain == DOMAIN]
     assert len(nodes) == plugin_nodes(plugin) == 4 * 2
     assert plugin_nodes(portable) == 0
@@ -147,6 +147,11 @@ def test_the_plugin_form_leaves_tensorrt_no_choice():
         assert attributes["plugin_namespace"] == PLUGIN_NAMESPACE.encode()
     info = GraphInfo.from_json({p.key: p.value for p in plugin.metadata_props}[KEY])
     assert info == replace(GraphInfo.from_json(portable.metadata_props[0].value), form="plugin")
+
+
+@pytest.mark.slow
+def test_an_export_in_plugin_form_is_the_portable_one_in_that_form():
+    assert exported(tiny_pattern(1), form="plugin") == to_plugin_form(exported(tiny_pattern(1)))
 
 
 def test_the_quick_form_leaves_importance_to_tensorrt():

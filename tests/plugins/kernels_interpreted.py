@@ -132,6 +132,7 @@ def test_attention(s):
     check_attention(s["rng"], s["batch"], s["kept"], s["heads"], s["head_dim"], s["dtype"])
 
 
+@pytest.mark.slow
 @given(sizes())
 @settings(max_examples=5, deadline=None)
 def test_rows(s):
@@ -144,8 +145,8 @@ def test_rows(s):
     [
         (1, 1, 1, 1, 64, 1),  # nothing to choose from
         (130, 65, 1, 1, 64, 8),  # one head, one token more than any block
-        (90, 45, 1, 2, 32, 1),  # N a multiple of no block, every query
-        (64, 64, 2, 2, 64, 32),  # K = N, exactly one block, a batch
+        pytest.param(90, 45, 1, 2, 32, 1, marks=pytest.mark.slow),  # N a multiple of no block, every query
+        pytest.param(64, 64, 2, 2, 64, 32, marks=pytest.mark.slow),  # K = N, exactly one block, a batch
         (77, 1, 1, 3, 32, 32),  # K = 1, fewer queries than a block
     ],
 )

@@ -35,10 +35,9 @@ def interpreted(*module, where):
     )
 
 
-def test_the_kernels_agree_with_float64_in_the_interpreter():
-    done = interpreted(
-        "pytest", "-p", "no:cacheprovider", "--durations=5", "kernels_interpreted.py", where=HERE
-    )
+@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_the_kernels_agree_with_float64_in_the_interpreter(which):
+    done = interpreted("pytest", "-p", "no:cacheprovider", "-m", which, "kernels_interpreted.py", where=HERE)
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 

@@ -141,6 +141,7 @@ def test_the_command_passes_on_an_engine_that_is_right(folder):
     assert seen.returncode == 0, seen.stdout
 
 
+@pytest.mark.slow
 def test_an_overflow_in_half_precision(folder):
     engine = built(folder, "g1", "fp16")
     changed(engine, scaled("encoder.blocks.1.ls2.gamma", 1e6))

@@ -23,6 +23,7 @@ def rendered(made_assets, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_number_of_workers(rendered, made_assets, tmp_path):
     list(render_all(JOB, tmp_path / "two workers", made_assets, workers=2))
     assert contents(tmp_path / "two workers") == contents(rendered)
