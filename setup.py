@@ -72,7 +72,7 @@ setup(
             "runtime/sinks/web/*.js",
             "training/render/ATTRIBUTION.md",
             "training/**/*.toml",
-            "validate/held_out.txt",
+            "evaluation/held_out.txt",
         ],
         "tosa_edge.plugins": ["facts.json", "tensorrt/*"],
     },

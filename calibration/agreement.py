@@ -15,8 +15,8 @@ import numpy as np
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.calibration.ranges import feeds_of
+from tosa_edge.evaluation import metrics
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.validate import metrics
 
 # A relative model states no metres, and a ratio needs them: its float32 depth is laid out as a room's.
 NEAR, FAR = 1.0, 5.0

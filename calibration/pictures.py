@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.fit import plan
-from tosa_edge.runtime.pictures import SUFFIXES
+from tosa_edge.evaluation.held_out import refuse_held_out
+from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.reading import SUFFIXES
 from tosa_edge.runtime.sources import Source, open_source
-from tosa_edge.validate.held_out import refuse_held_out
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"})
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,7 +10,7 @@ from tosa_edge.calibration.qdq import check_activations
 from tosa_edge.calibration.ranges import check_method
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.runtime.fit import check_mode
+from tosa_edge.pictures.fit import check_mode
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tosa_edge import DepthModel
 from tosa_edge.errors import MachineLacks, TosaEdgeError, told
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 
 FRAMES = 20
 

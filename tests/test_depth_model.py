@@ -13,7 +13,7 @@ import tosa_edge
 from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.fit import plan
+from tosa_edge.pictures.fit import plan
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint, save_depth_net
-from tosa_edge.runtime.picture_size import size_of
-from tosa_edge.runtime.pictures import read_picture
+from tosa_edge.pictures.reading import read_picture
+from tosa_edge.pictures.size import size_of
 from tosa_edge.training.datasets import tum
 from tosa_edge.training.recipe import FOLDER, parse_recipe, read_recipe
 

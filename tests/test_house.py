@@ -35,21 +35,105 @@ def test_nothing_on_the_device_imports_torch(path):
         assert not any(name.startswith(("tosa_edge.nn", "tosa_edge.training")) for name in imported(path))
 
 
+# From the ground up: each imports from those before it alone, inside functions too. What only types need
+# (`if TYPE_CHECKING`) does not count.
+LAYERS = (
+    *(
+        "errors",
+        "strict_json",
+        "limits",
+        "machine",
+        "console",
+        "progress",
+        "second_signal",
+        "fields",
+        "files",
+    ),
+    *("info", "model", "finite", "every", "unfolded", "weights_inside", "interface", "graph"),
+    *("pending", "second_signal", "claims"),
+    *("plugins", "nn", "export"),
+    *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
+    *("evaluation", "calibration", "validate"),
+    *("inspection", "diagnosis", "bench", "builder"),
+    *("training", "cli", "__main__"),
+)
+FLOOR = {name: number for number, name in enumerate(LAYERS)}
+
+
+def packages_of(tree):
+    """The packages, or single modules, of tosa_edge that a module imports when it runs."""
+    types = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for part in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in types:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            root, _, rest = name.partition(".")
+            if root == "tosa_edge" and (package := rest.partition(".")[0]) in FLOOR:
+                yield package
+
+
+def upward(name, text):
+    """What a module of a package imports from its own floor or above it."""
+    return sorted({p for p in packages_of(ast.parse(text)) if p != name and FLOOR[p] >= FLOOR[name]})
+
+
+def modules():
+    for folder in ("tosa_edge", "export", "calibration", "plugins"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield path, parts[1] if folder == "tosa_edge" else folder
+
+
+def test_no_package_imports_upward():
+    found = {}
+    for path, package in modules():
+        if package == "__init__":  # the public names
+            continue
+        assert package in FLOOR, f"{package} has no place in LAYERS"
+        if above := upward(package, path.read_text()):
+            found[str(path.relative_to(ROOT))] = above
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from tosa_edge.builder.build import build",
+        "def late():\n    from tosa_edge import builder",
+        "def late():\n    import tosa_edge.cli.run",
+    ],
+)
+def test_an_import_upward_is_seen(text):
+    assert upward("engine", text)
+    assert not upward("engine", f"if TYPE_CHECKING:\n    {text.splitlines()[-1].strip()}")
+
+
 # Who may write files, and why without `tosa_edge.pending`.
 WRITERS = {
     "tosa_edge/pending.py": "the one who does it for the others",
     "tosa_edge/claims.py": "makes the folder of a run, so that no other run takes it",
     "tosa_edge/engine/store.py": "locks, and sweeps after builds that were killed",
-    "tosa_edge/engine/onnxruntime_builder.py": "removes what ONNX Runtime wrote under a temporary name",
+    "tosa_edge/builder/onnxruntime_builder.py": "removes what ONNX Runtime wrote under a temporary name",
     "tosa_edge/training/loop.py": "a log grows line by line",
-    "tosa_edge/backends/providers.py": "makes the folder where ONNX Runtime keeps what it compiles",
+    "tosa_edge/engine/providers.py": "makes the folder where ONNX Runtime keeps what it compiles",
     "tosa_edge/bench/memory.py": "a counter of the kernel's",
 }
 TOOLS = (
     "plugins/",
     "tosa_edge/training/render/",
     "tosa_edge/training/study/",
-    "tosa_edge/runtime/cuda/compile.py",
+    "tosa_edge/cuda/compile.py",
 )
 WRITES = {
     *("imwrite", "save_file", "savez", "tofile", "touch", "write_bytes", "write_text"),
@@ -108,7 +192,7 @@ def test_files_are_written_through_one_module():
 
 # Where each verb that has an option for a place to write asks whether it may.
 CLAIMS = {
-    "build": "tosa_edge/engine/build.py",
+    "build": "tosa_edge/builder/build.py",
     "calibrate": "tosa_edge/cli/calibrate.py",
     "demo": "tosa_edge/cli/recording.py",
     "distill": "tosa_edge/cli/distill.py",
@@ -179,6 +263,6 @@ def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
         "tosa_edge/training/study/dense_only.toml",
         "tosa_edge/runtime/sinks/web/page.html",
         "tosa_edge/runtime/sinks/web/page.js",
-        "tosa_edge/validate/held_out.txt",
+        "tosa_edge/evaluation/held_out.txt",
     ):
         assert wanted in names

@@ -8,8 +8,8 @@ import pytest
 from tests import tiny
 from tosa_edge.bench import overhead
 from tosa_edge.bench.streaming import Schedule, stream, usual
+from tosa_edge.evaluation.depth_data import Sample
 from tosa_edge.runtime.refresh import AUTO, Every
-from tosa_edge.validate.depth_data import Sample
 
 
 def clip(count):

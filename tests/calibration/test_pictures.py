@@ -9,9 +9,9 @@ import pytest
 from tests import media, tiny
 from tosa_edge.calibration.pictures import read_pictures, spread
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.fit import plan
+from tosa_edge.evaluation import held_out
+from tosa_edge.pictures.fit import plan
 from tosa_edge.runtime.sources.video import VideoSource
-from tosa_edge.validate import held_out
 
 SIZE = (28, 42)
 

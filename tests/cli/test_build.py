@@ -164,7 +164,7 @@ def test_ctrl_c_is_no_traceback_and_leaves_nothing(tmp_path, model):
     child = in_a_process(
         tmp_path,
         f"""
-        import time, tosa_edge.engine.onnxruntime_builder as builder
+        import time, tosa_edge.builder.onnxruntime_builder as builder
         def wait(*arguments):
             print("building", flush=True)
             time.sleep(60)

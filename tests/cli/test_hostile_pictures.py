@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tests import tiny
 from tosa_edge.cli import app
-from tosa_edge.runtime.picture_size import size_of
+from tosa_edge.pictures.size import size_of
 from tosa_edge.runtime.sinks.video import CODECS, count_frames
 
 

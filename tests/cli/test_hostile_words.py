@@ -16,8 +16,8 @@ from tests import media, tiny
 from tests.nets import TINY, tiny_checkpoint
 from tosa_edge.cli import app, export
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.complete import is_whole
-from tosa_edge.runtime.picture_size import size_of
+from tosa_edge.pictures.size import size_of
+from tosa_edge.pictures.truncation import is_whole
 from tosa_edge.runtime.sources import http, open_source
 
 HARMLESS = {"force", "checkpoint", "out", "as_json", "context"}  # of export: they shape no graph
@@ -57,7 +57,7 @@ def test_no_name_moves_the_cursor(name):
 
 
 def test_what_is_written_is_named_as_it_is(folder):
-    from tosa_edge.cli.common import console
+    from tosa_edge.console import console
 
     with console.capture() as shown, console.status("tracing [/b].onnx"):
         console.print("wrote [bold]x[/]")

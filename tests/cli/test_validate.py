@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from tests import media, tiny
 from tests.validate.samples import changed, scaled, tiny_folder
+from tosa_edge.builder import build as building
 from tosa_edge.cli import app
-from tosa_edge.engine import build as building
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.manifest import read_manifest
 from tosa_edge.engine.names import manifest_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tosa_edge.engine.build import build
+from tosa_edge.builder.build import build
 from tosa_edge.engine.store import claimed
 
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from tests import media, tiny
 from tests.engine.samples import ORIN, RTX4070, for_rtx, machine, on_jetson
+from tosa_edge.builder.build import build
 from tosa_edge.cli import app
 from tosa_edge.engine import inspection
-from tosa_edge.engine.build import build
 from tosa_edge.engine.compatibility import EngineFile
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.inspection import describe_engine, verdict

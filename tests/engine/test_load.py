@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 from tests import media, tiny
+from tosa_edge.builder.build import build
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.engine.build import build
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import check_engine, load_engine
 from tosa_edge.engine.manifest import FORMAT

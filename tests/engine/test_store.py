@@ -20,7 +20,7 @@ from tests.engine.children import build_for_ever, build_once, hold
 from tests.engine.samples import DATA, manifest
 from tests.media import left_behind
 from tosa_edge import machine
-from tosa_edge.engine.build import build
+from tosa_edge.builder.build import build
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import manifest_path

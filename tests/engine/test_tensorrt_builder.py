@@ -15,8 +15,8 @@ from tests import tiny
 from tests.engine.samples import ORIN, RTX4070
 from tests.media import left_behind
 from tosa_edge import machine
+from tosa_edge.builder.build import Watch, build
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.build import Watch, build
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.tensorrt_builder import (
     build_plan,

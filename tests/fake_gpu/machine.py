@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tosa_edge.runtime.cuda import compile as kernels
-from tosa_edge.runtime.cuda import dlpack
-from tosa_edge.runtime.cuda.driver import call
-from tosa_edge.runtime.cuda.stream import Stream
+from tosa_edge.cuda import compile as kernels
+from tosa_edge.cuda import dlpack
+from tosa_edge.cuda.driver import call
+from tosa_edge.cuda.stream import Stream
 
 HERE = Path(__file__).parent
 LIBRARY = "libcuda.so.1"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tests.fake_gpu.machine import Fake, Foreign
-from tosa_edge.runtime.cuda.driver import call
+from tosa_edge.cuda.driver import call
 
 
 class Context:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.fake_gpu.machine import Foreign, OfTorch
+from tosa_edge.cuda import dlpack
+from tosa_edge.cuda.arrays import DeviceArray, is_on_gpu, view
+from tosa_edge.cuda.context import Context
+from tosa_edge.cuda.driver import call
+from tosa_edge.cuda.memory import HostMemory, Pool, Staging, copy
+from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.cuda import dlpack
-from tosa_edge.runtime.cuda.arrays import DeviceArray, is_on_gpu, view
-from tosa_edge.runtime.cuda.context import Context
-from tosa_edge.runtime.cuda.driver import call
-from tosa_edge.runtime.cuda.memory import HostMemory, Pool, Staging, copy
-from tosa_edge.runtime.cuda.stream import Stream
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 

@@ -14,12 +14,12 @@ from tests.fake_gpu import models
 from tests.fake_gpu import trt as fake_trt
 from tests.fake_gpu.machine import Foreign, OfTorch
 from tosa_edge.backends import Port
+from tosa_edge.cuda import dlpack
+from tosa_edge.cuda.arrays import DeviceArray
+from tosa_edge.cuda.context import Context
+from tosa_edge.cuda.driver import call
+from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.runtime.cuda import dlpack
-from tosa_edge.runtime.cuda.arrays import DeviceArray
-from tosa_edge.runtime.cuda.context import Context
-from tosa_edge.runtime.cuda.driver import call
-from tosa_edge.runtime.cuda.stream import Stream
 
 
 def image(seed: int = 0) -> np.ndarray:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from tosa_edge.cuda import driver
+from tosa_edge.cuda.driver import CudaError, call
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.cuda import driver
-from tosa_edge.runtime.cuda.driver import CudaError, call
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,12 @@ from tests.fake_gpu import trt as fake_trt
 from tosa_edge import DepthModel
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.cli import app
+from tosa_edge.cuda.context import Context
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import Manifest, Plugin
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.cuda.context import Context
 
 
 @pytest.fixture(autouse=True)

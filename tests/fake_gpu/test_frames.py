@@ -13,9 +13,9 @@ from tests import tiny
 from tests.fake_gpu import models
 from tests.fake_gpu import trt as fake_trt
 from tests.fake_gpu.machine import Foreign
+from tosa_edge.cuda.arrays import DeviceArray
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.errors import CheckFailed, MachineLacks, TosaEdgeError
-from tosa_edge.runtime.cuda.arrays import DeviceArray
 
 MODES = ("letterbox", "stretch", "crop")
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import tiny
-from tosa_edge.runtime.cuda.arrays import packed
-from tosa_edge.runtime.cuda.context import Context
-from tosa_edge.runtime.cuda.kernels import Kernels
-from tosa_edge.runtime.cuda.memory import Staging
-from tosa_edge.runtime.cuda.stream import Stream
-from tosa_edge.runtime.fit import Fit, plan
+from tosa_edge.cuda.arrays import packed
+from tosa_edge.cuda.context import Context
+from tosa_edge.cuda.kernels import Kernels
+from tosa_edge.cuda.memory import Staging
+from tosa_edge.cuda.stream import Stream
+from tosa_edge.pictures.fit import Fit, plan
 
 sides, modes = st.integers(1, 90), st.sampled_from(["letterbox", "stretch", "crop"])
 

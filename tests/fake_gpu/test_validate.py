@@ -10,10 +10,10 @@ from tests import tiny
 from tests.fake_gpu import models
 from tosa_edge.backends.opening import on_plan
 from tosa_edge.backends.tensorrt import TensorRtBackend
+from tosa_edge.cuda.driver import bindings
+from tosa_edge.cuda.graph import Replay
 from tosa_edge.engine.host import this_machine
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.cuda.driver import bindings
-from tosa_edge.runtime.cuda.graph import Replay
 from tosa_edge.validate import subject
 from tosa_edge.validate.verb import validate
 

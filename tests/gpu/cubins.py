@@ -12,9 +12,9 @@ import numpy as np
 from tests.gpu.cases import Case, of_kernel, outside
 from tests.gpu.device import VARIANTS, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results
+from tosa_edge.cuda.driver import CudaError
+from tosa_edge.cuda.graph import Replay
 from tosa_edge.plugins.kernel_list import wanted
-from tosa_edge.runtime.cuda.driver import CudaError
-from tosa_edge.runtime.cuda.graph import Replay
 
 SIZES = ((17, 9), (433, 217), (1369, 685))  # tokens and kept ones
 BATCHES, STRIDES = (1, 3), (1, 8)

@@ -14,12 +14,12 @@ import numpy as np
 
 from tests.gpu import PACK
 from tests.gpu.cases import Case
+from tosa_edge.cuda.context import Context
+from tosa_edge.cuda.driver import CudaError, bindings, call
+from tosa_edge.cuda.memory import DeviceMemory, HostMemory, copy
+from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import MachineLacks
 from tosa_edge.plugins import kernel_file
-from tosa_edge.runtime.cuda.context import Context
-from tosa_edge.runtime.cuda.driver import CudaError, bindings, call
-from tosa_edge.runtime.cuda.memory import DeviceMemory, HostMemory, copy
-from tosa_edge.runtime.cuda.stream import Stream
 
 VARIANTS = ("shipped", "cuda12")  # folders of the pack: cubins of Triton's own ptxas, and of CUDA 12's
 KERNELS = "tosa.kernels"

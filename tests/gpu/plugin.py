@@ -11,8 +11,8 @@ from tests.gpu.cases import Case, of_model, outside
 from tests.gpu.device import Laid, Machine, machine
 from tests.gpu.results import Results
 from tests.gpu.shim import Plugin, PluginHost, Tensors
+from tosa_edge.cuda.graph import Replay
 from tosa_edge.plugins.library import NAME
-from tosa_edge.runtime.cuda.graph import Replay
 
 SHIM = "libshim.so"
 LEAST, MOST, SIZE = 1, 3, (433, 217)  # pictures, tokens and kept ones

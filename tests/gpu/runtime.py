@@ -20,9 +20,9 @@ from tests.fake_gpu import trt as stand_in
 from tests.gpu.device import machine
 from tests.gpu.results import Results, Row
 from tosa_edge.backends.tensorrt import TensorRtBackend
+from tosa_edge.cuda.frames import Frames
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.cuda.frames import Frames
-from tosa_edge.runtime.fit import plan
+from tosa_edge.pictures.fit import plan
 
 SIZE = (252, 336)
 FRAME, WALKED_FRAME = (480, 640), (61, 90)
@@ -229,8 +229,8 @@ def _arrays() -> dict[str, Callable]:
 
 def _walked_arrays() -> dict[str, Callable]:
     from tests.fake_gpu.machine import Foreign, OfTorch
-    from tosa_edge.runtime.cuda.context import Context
-    from tosa_edge.runtime.cuda.stream import Stream
+    from tosa_edge.cuda.context import Context
+    from tosa_edge.cuda.stream import Stream
 
     def of_torch(frame: np.ndarray) -> tuple[Any, Callable, Callable]:
         producer = Stream(Context.here())

@@ -8,7 +8,7 @@ import pytest
 from tests.gpu import cubins, tools
 from tests.gpu.device import VARIANTS
 from tests.gpu.results import Results, rows
-from tosa_edge.runtime.cuda.driver import CudaError
+from tosa_edge.cuda.driver import CudaError
 
 
 @pytest.mark.parametrize("taken", [VARIANTS, VARIANTS[1:], ()])

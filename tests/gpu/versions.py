@@ -50,7 +50,7 @@ def _package(name: str) -> dict[str, Any]:
 
 
 def _driver() -> dict[str, Any]:
-    from tosa_edge.runtime.cuda.driver import bindings, call, start
+    from tosa_edge.cuda.driver import bindings, call, start
 
     start()
     return {"cuda": call("cuDriverGetVersion"), "bindings": bindings().CUDA_VERSION}

@@ -9,10 +9,10 @@ import pytest
 
 from tests import tiny
 from tosa_edge import DepthModel
+from tosa_edge.builder.build import build
+from tosa_edge.cuda.arrays import DeviceArray
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.build import build
 from tosa_edge.engine.host import this_machine
-from tosa_edge.runtime.cuda.arrays import DeviceArray
 
 pytestmark = pytest.mark.gpu
 FRAMES = [tiny.picture(60 + 5 * seed, 90, seed=seed) for seed in range(4)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tosa_edge.runtime.fit import plan
+from tosa_edge.pictures.fit import plan
 from tosa_edge.runtime.overlay import DARKEST, kept_share, overlay
 
 

@@ -18,7 +18,7 @@ from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
-from tosa_edge.runtime.fit import BARS
+from tosa_edge.pictures.fit import BARS
 from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
 from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
 from tosa_edge.training.frames import Shards, augment, batch_indices

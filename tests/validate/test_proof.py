@@ -14,8 +14,8 @@ import pytest
 from tests import tiny
 from tests.validate.samples import changed, scaled, tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.builder.build import build
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.engine.build import build
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.validate.verb import validate
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tosa_edge.backends import Port
+from tosa_edge.cuda.arrays import DeviceArray, is_on_gpu, view
+from tosa_edge.cuda.context import Context
+from tosa_edge.cuda.driver import CudaError
+from tosa_edge.cuda.graph import OFF, Replay
+from tosa_edge.cuda.memory import DeviceMemory, HostMemory, Pool, copy
+from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.runtime.cuda.arrays import DeviceArray, is_on_gpu, view
-from tosa_edge.runtime.cuda.context import Context
-from tosa_edge.runtime.cuda.driver import CudaError
-from tosa_edge.runtime.cuda.graph import OFF, Replay
-from tosa_edge.runtime.cuda.memory import DeviceMemory, HostMemory, Pool, copy
-from tosa_edge.runtime.cuda.stream import Stream
 
 _AGAIN = "Build it again with `tosa-edge build`, and validate it: tosa-edge validate ENGINE."
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
 from tosa_edge.backends import Activated, Port
-from tosa_edge.backends.providers import CPU, first_line, kinds_of, open_session
+from tosa_edge.engine.providers import CPU, first_line, kinds_of, open_session
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import Any
 from tosa_edge.backends import Activated, Port
 from tosa_edge.backends.lane import Lane
 from tosa_edge.backends.runtime_cache import RuntimeCache
+from tosa_edge.cuda.arrays import is_on_gpu
+from tosa_edge.cuda.context import Context
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.runtime.cuda.arrays import is_on_gpu
-from tosa_edge.runtime.cuda.context import Context
 
 # TensorRT's names of the types that graphs have at their ends.
 _DTYPES = {

@@ -11,8 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.backends.providers import CPU
 from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.engine.providers import CPU
 from tosa_edge.graph import LoadedGraph
 
 _KERNEL = "_kernel_time"

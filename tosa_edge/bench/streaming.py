@@ -17,16 +17,15 @@ from itertools import islice
 import numpy as np
 
 from tosa_edge import machine
-from tosa_edge.backends import providers
 from tosa_edge.backends.opening import chosen, on_onnxruntime
 from tosa_edge.bench.graphs import graph_of
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.engine import ONNXRUNTIME
+from tosa_edge.engine import ONNXRUNTIME, providers
+from tosa_edge.evaluation.depth_data import Sample
+from tosa_edge.evaluation.evaluate import score
 from tosa_edge.runtime.pipeline import Predictor
 from tosa_edge.runtime.refresh import AUTO, Every, Refresh
 from tosa_edge.runtime.streaming import StreamingModel
-from tosa_edge.validate.depth_data import Sample
-from tosa_edge.validate.evaluate import score
 
 _BLOCK = 10  # frames: a multiple of what the shorter schedules repeat after
 

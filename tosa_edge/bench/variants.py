@@ -7,13 +7,13 @@ from contextlib import ExitStack
 
 from tosa_edge import machine
 from tosa_edge.backends.opening import Opened, chosen, on_onnxruntime, open_model
-from tosa_edge.backends.providers import AUTO, CPU
 from tosa_edge.bench import memory
 from tosa_edge.bench.graphs import feeds_for, graph_of, split
 from tosa_edge.bench.interleave import Variant, interleave, rows
 from tosa_edge.bench.power import drawn
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.host import this_machine
+from tosa_edge.engine.providers import AUTO, CPU
 
 
 def bench(

@@ -7,15 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import (
-    ForceFlag,
-    JsonFlag,
-    ProviderOption,
-    emit,
-    require_all,
-    say,
-    say_refused,
-)
+from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all, say_refused
+from tosa_edge.console import say
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -69,10 +62,10 @@ def main(
 
     An engine that fails validation stays where it is, and its manifest says so; the exit code is 1.
     """
-    from tosa_edge.cli.progress import bars
-    from tosa_edge.engine.build import Watch, build
+    from tosa_edge.builder.build import Watch, build
     from tosa_edge.engine.manifest import FAILED
     from tosa_edge.errors import CheckFailed
+    from tosa_edge.progress import bars
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
     with bars(f"building {model}") as step:

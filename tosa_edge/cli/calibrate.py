@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, require_all, say, say_refused
-from tosa_edge.cli.progress import bars
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table
+from tosa_edge.console import console, say
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.progress import bars
 
 if TYPE_CHECKING:
     from tosa_edge.calibration import Calibrated

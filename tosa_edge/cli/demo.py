@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, require_all
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all
+from tosa_edge.console import console
 
 EXAMPLES = ("tosa-edge demo", "tosa-edge demo --out /tmp/demo")
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from tosa_edge.claims import claim
-from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, require_all, say, say_refused
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.export import needs_export_extra
-from tosa_edge.cli.progress import progress
+from tosa_edge.console import console, say
 from tosa_edge.model import find_checkpoint
+from tosa_edge.progress import progress
 
 EXAMPLES = (
     "tosa-edge distill tosa_depth_s --images photos -o mine",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tosa_edge.cli.common import JsonFlag, console, emit, say
+from tosa_edge.cli.common import JsonFlag, emit
+from tosa_edge.console import console, say
 
 EXAMPLES = ("tosa-edge doctor", "tosa-edge doctor --json")
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say, say_refused
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import Row, print_table
+from tosa_edge.console import say
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -38,11 +39,11 @@ def main(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure depth against ground truth, beside two baselines that know nothing."""
-    from tosa_edge.cli.progress import progress
     from tosa_edge.depth_model import DepthModel
     from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.validate.depth_data import find_pairs, read_samples
-    from tosa_edge.validate.evaluate import evaluate
+    from tosa_edge.evaluation.depth_data import find_pairs, read_samples
+    from tosa_edge.evaluation.evaluate import evaluate
+    from tosa_edge.progress import progress
 
     pairs = [p for p in find_pairs(data) if p[0].stem.startswith(prefix)][:limit]
     if not pairs:

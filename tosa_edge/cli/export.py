@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tosa_edge.claims import claim
-from tosa_edge.cli.common import ForceFlag, JsonFlag, console, emit, say
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
+from tosa_edge.console import console, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint, refuse_foreign
 

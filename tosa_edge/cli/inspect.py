@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, console, emit
+from tosa_edge.cli.common import JsonFlag, emit
+from tosa_edge.console import console
 
 EXAMPLES = ("tosa-edge inspect tosa_depth_s:g3", "tosa-edge inspect engines/NAME.engine --json")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.cli.common import console, say, say_refused
+from tosa_edge.cli.common import say_refused
+from tosa_edge.console import console, say
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import Outputs
@@ -175,8 +176,8 @@ def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def
     """A bar where the end is known, a table where it is not."""
     from contextlib import contextmanager
 
-    from tosa_edge.cli.progress import progress
     from tosa_edge.cli.stage_table import ticking
+    from tosa_edge.progress import progress
 
     counts = [source.frames for source in sources]
     if None in counts:

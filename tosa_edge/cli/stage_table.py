@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from tosa_edge.cli.common import console, say
+from tosa_edge.console import console, say
 from tosa_edge.diagnosis.power import read_power
 
 if TYPE_CHECKING:

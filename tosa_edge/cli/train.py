@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from tosa_edge.claims import claim
-from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, say
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.cli.distill import holds_a_record
 from tosa_edge.cli.export import needs_export_extra
-from tosa_edge.cli.progress import progress
+from tosa_edge.console import say
 from tosa_edge.model import find_checkpoint
+from tosa_edge.progress import progress
 
 EXAMPLES = (
     "tosa-edge train tosa_depth_s --data shards -o training",

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, console, emit, require_all, say, say_refused
+from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table
+from tosa_edge.console import console, say
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
 
@@ -38,8 +39,8 @@ def main(
     Exit 1 when a check fails: then it names the first layer that departs, and a Polygraphy command that
     shows it.
     """
-    from tosa_edge.cli.progress import bars
     from tosa_edge.errors import CheckFailed
+    from tosa_edge.progress import bars
     from tosa_edge.validate.verb import validate
 
     with bars(f"loading {engine}") as on_step:

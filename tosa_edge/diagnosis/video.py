@@ -46,7 +46,7 @@ def writers() -> list[Finding]:
 def _writer(path: Path) -> Finding:
     import numpy as np
 
-    from tosa_edge.runtime.opencv import opencv, silence
+    from tosa_edge.pictures.opencv import opencv, silence
     from tosa_edge.runtime.sinks.video import CODECS, count_frames
 
     try:

@@ -1,10 +1,10 @@
-"""A graph made ready for one machine: built, described by a manifest, checked before it is opened.
+"""An engine: its file and manifest, the machine it fits, and the libraries that build and open one.
 
 An engine is a file that only the software and hardware it was made for can use. Its manifest, a JSON file
 beside it, says what those are; `load_engine` compares first and opens second.
 
 Example:
-    >>> from tosa_edge.engine.build import build
+    >>> from tosa_edge.builder.build import build
     >>> built = build("tosa_depth_s", precision="fp16")
     >>> DepthModel.load(str(built.engine))
 """

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tosa_edge.backends import providers
-from tosa_edge.backends.providers import CPU
-from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX, providers
 from tosa_edge.engine.compatibility import INSTALL, TITLES
 from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.host import Machine
+from tosa_edge.engine.providers import CPU
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.plugins.library import BUILD
 

@@ -9,8 +9,7 @@ from functools import lru_cache
 from types import ModuleType
 
 from tosa_edge import machine
-from tosa_edge.backends import providers
-from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX, providers
 from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
 from tosa_edge.engine.manifest import Host
 

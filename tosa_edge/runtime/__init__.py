@@ -1,1 +1,1 @@
-"""From pictures to pictures of depth: sources, geometry, colours, the pipeline and sinks."""
+"""Frames to depth in real time: sources, the pipeline, metric scale, and sinks."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from tosa_edge.depth_model import Prediction
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.colour import HIGH, LOW
+from tosa_edge.pictures.colour import HIGH, LOW
 from tosa_edge.runtime.pipeline import Predictor
 from tosa_edge.runtime.relative import FARTHEST as DRAWN_FARTHEST
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from tosa_edge.runtime.fit import Fit
+    from tosa_edge.pictures.fit import Fit
 
 # How much of a patch's light is left when no selection kept it.
 DARKEST = 0.25

@@ -8,9 +8,9 @@ import numpy as np
 
 from tosa_edge.depth_model import Prediction
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.colour import ColourScale, colour
-from tosa_edge.runtime.fit import Fit, plan
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.colour import ColourScale, colour
+from tosa_edge.pictures.fit import Fit, plan
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.overlay import kept_share, overlay
 from tosa_edge.runtime.sources import Frame
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 
 _ROWS, _COLUMNS = 24, 32
 _LEAST_CONTRAST = 8.0  # grey levels: below it the noise on a blank wall would be all the change there is

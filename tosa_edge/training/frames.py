@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
-from tosa_edge.runtime.fit import BARS
+from tosa_edge.pictures.fit import BARS
 
 
 class Shards:

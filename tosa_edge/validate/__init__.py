@@ -1,1 +1,1 @@
-"""Whether depth is right: measured against ground truth, beside baselines that know nothing."""
+"""Whether an engine is right: compared with the float32 graph of its model, layer by layer where it fails."""

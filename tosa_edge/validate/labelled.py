@@ -8,11 +8,11 @@ from typing import Any
 
 from tosa_edge.backends.opening import on_onnxruntime
 from tosa_edge.depth_model import DepthModel
+from tosa_edge.evaluation.depth_data import find_pairs, read_samples
+from tosa_edge.evaluation.evaluate import evaluate
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.checks import Check
-from tosa_edge.validate.depth_data import find_pairs, read_samples
-from tosa_edge.validate.evaluate import evaluate
 from tosa_edge.validate.subject import Subject
 
 OnStep = Callable[[str, int, int], None]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.evaluation.depth_data import find_pairs
 from tosa_edge.model import ASSETS
-from tosa_edge.runtime.fit import plan
-from tosa_edge.runtime.pictures import read_picture
-from tosa_edge.validate.depth_data import find_pairs
+from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.reading import read_picture
 
 if TYPE_CHECKING:
     from tosa_edge.info import GraphInfo

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
+from tosa_edge.cuda.driver import CudaError
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.runtime.cuda.driver import CudaError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,12 +17,12 @@ from tosa_edge.backends.opening import (
     provider_of,
     refuse_other_provider,
 )
-from tosa_edge.backends.providers import AUTO, CPU
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine, load_engine_graph, load_graph, manifest_of
 from tosa_edge.engine.names import is_engine
+from tosa_edge.engine.providers import AUTO, CPU
 from tosa_edge.engine.source import precision_of
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.export.attention_form import OPERATOR, to_attention_form

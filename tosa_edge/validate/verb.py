@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tosa_edge.backends.providers import AUTO
+from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.labelled import on_data

@@ -12,7 +12,7 @@ import pytest
 from tests import tiny
 from tests.runtime.sinks.client import Viewer, ask, control
 from tests.runtime.sinks.results import flowing, result
-from tosa_edge.runtime.fit import plan
+from tosa_edge.pictures.fit import plan
 from tosa_edge.runtime.sinks.small import shrunk, smaller
 from tosa_edge.runtime.sinks.web import WebSink
 

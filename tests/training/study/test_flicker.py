@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tosa_edge.evaluation.metrics import align
 from tosa_edge.training.study.flicker import align_all, flicker
-from tosa_edge.validate.metrics import align
 
 
 def clip(seed=0, frames=5):

@@ -8,6 +8,8 @@ import torch
 
 from tests.nets import TINY, tiny_checkpoint, tiny_net
 from tosa_edge.depth_model import DepthModel
+from tosa_edge.evaluation.depth_data import find_pairs, read_samples
+from tosa_edge.evaluation.evaluate import evaluate
 from tosa_edge.info import GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
@@ -15,8 +17,6 @@ from tosa_edge.training.study import __main__ as command
 from tosa_edge.training.study import work
 from tosa_edge.training.study.frames import read_folder
 from tosa_edge.training.study.score import load_net, score_frames, score_nothing
-from tosa_edge.validate.depth_data import find_pairs, read_samples
-from tosa_edge.validate.evaluate import evaluate
 
 SIZE = (TINY.height, TINY.width)
 

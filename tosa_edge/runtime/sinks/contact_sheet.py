@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.pending import Pending, cannot_write
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sinks import Result
 
 GAP = 6

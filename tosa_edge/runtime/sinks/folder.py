@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sinks import Result
 from tosa_edge.runtime.sinks.files import FilesSink, write_file
 

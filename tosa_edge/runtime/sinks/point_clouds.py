@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.colour import ColourScale
+from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.relative import drawn_distances
 from tosa_edge.runtime.sinks import Result

@@ -8,7 +8,7 @@ from typing import Any
 from tosa_edge.errors import MachineLacks
 from tosa_edge.info import GraphInfo
 from tosa_edge.pending import Pending
-from tosa_edge.runtime.colour import ColourScale
+from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.runtime.intrinsics import USUAL_FOV, CameraAt, Intrinsics
 from tosa_edge.runtime.relative import FARTHEST, drawn_distances
 from tosa_edge.runtime.sinks import Result

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.fit import Box, Fit, resample
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.fit import Box, Fit, resample
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.overlay import kept_share, overlay
 from tosa_edge.runtime.sinks import Result
 

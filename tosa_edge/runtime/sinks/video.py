@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.pending import Pending, cannot_write
-from tosa_edge.runtime.opencv import opencv, silence
+from tosa_edge.pictures.opencv import opencv, silence
 from tosa_edge.runtime.sinks import Result
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sinks import Result
 
 _QUIT = (ord("q"), 27)  # 27 is Esc

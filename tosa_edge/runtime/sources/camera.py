@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sources.address import rate, read_address, size
 from tosa_edge.runtime.sources.capture import CaptureSession
 from tosa_edge.runtime.sources.reconnecting import Reconnecting

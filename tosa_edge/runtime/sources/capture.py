@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sources import Frame
 
 _MANY = 30  # so many unusable frames in a row are no accident

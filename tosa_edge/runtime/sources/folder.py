@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.pictures import SUFFIXES, read_picture
+from tosa_edge.pictures.reading import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.address import natural
 

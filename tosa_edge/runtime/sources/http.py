@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.limits import DOWNLOAD
-from tosa_edge.runtime.opencv import opencv, silence
-from tosa_edge.runtime.pictures import SUFFIXES, read_picture
+from tosa_edge.pictures.opencv import opencv, silence
+from tosa_edge.pictures.reading import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Source
 from tosa_edge.runtime.sources.address import split, without_password
 from tosa_edge.runtime.sources.capture import CaptureSession

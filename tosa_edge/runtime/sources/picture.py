@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tosa_edge.runtime.pictures import SUFFIXES, read_picture
+from tosa_edge.pictures.reading import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Frame
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sources import Frame
 
 # A session of fewer frames than this is no recovery: the waits go on growing.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sources.address import without_password
 from tosa_edge.runtime.sources.capture import CaptureSession
 from tosa_edge.runtime.sources.gstreamer import GstreamerSession

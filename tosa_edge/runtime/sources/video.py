@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.limits import PIXELS
-from tosa_edge.runtime.complete import is_whole
-from tosa_edge.runtime.opencv import opencv, silence
-from tosa_edge.runtime.pictures import require_file
+from tosa_edge.pictures.opencv import opencv, silence
+from tosa_edge.pictures.reading import require_file
+from tosa_edge.pictures.truncation import is_whole
 from tosa_edge.runtime.sources import Frame
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 from tosa_edge.limits import PIXELS
-from tosa_edge.runtime.pictures import read_picture, require_file
+from tosa_edge.pictures.reading import read_picture, require_file
 from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather
 
 _DEPTH = "_depth.npy"

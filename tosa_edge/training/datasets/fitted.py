@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.fit import plan, resample
+from tosa_edge.pictures.fit import plan, resample
 from tosa_edge.training.datasets.frame import Found, Frame, Labelled
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.runtime.pictures import read_depth, read_picture
-from tosa_edge.validate.held_out import refuse_held_out
+from tosa_edge.evaluation.held_out import refuse_held_out
+from tosa_edge.pictures.reading import read_depth, read_picture
 
 # RGB uint8 [H, W, 3] and depth float32 [h, w] in metres, 0 (or not a number) where there is no reading.
 Labelled = tuple[np.ndarray, np.ndarray]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.pictures import read_depth, read_picture
+from tosa_edge.pictures.reading import read_depth, read_picture
 from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather
 
 _FORMS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tosa_edge.evaluation.depth_data import find_pairs
 from tosa_edge.training.datasets.frame import Format, Found, gather, read_pair
-from tosa_edge.validate.depth_data import find_pairs
 
 
 def _marks(folder: Path, names: list[str]) -> bool:

@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 
 from tosa_edge import machine
-from tosa_edge.cli.common import console
-from tosa_edge.cli.progress import progress
+from tosa_edge.console import console
 from tosa_edge.errors import TosaEdgeError, told
 from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.pending import write_bytes
+from tosa_edge.progress import progress
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frames import FrameSet, read_folder, read_renders
 from tosa_edge.training.study.results import Results

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.evaluation import metrics
 from tosa_edge.model import find_checkpoint
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frames import read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import study_variants
-from tosa_edge.validate import metrics
 
 STEP = 1.15  # between neighbours, as a ratio of depths
 NEAR = 3  # pixels from the step

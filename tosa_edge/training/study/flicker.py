@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tosa_edge.validate.metrics import align, to_depth
+from tosa_edge.evaluation.metrics import align, to_depth
 
 
 def flicker(

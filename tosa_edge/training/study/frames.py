@@ -11,10 +11,10 @@ import numpy as np
 
 from tosa_edge.calibration.pictures import spread
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.fit import Fit, plan, resample
+from tosa_edge.evaluation import metrics
+from tosa_edge.evaluation.depth_data import Sample, find_pairs, read_samples
+from tosa_edge.pictures.fit import Fit, plan, resample
 from tosa_edge.training.frames import Shards
-from tosa_edge.validate import metrics
-from tosa_edge.validate.depth_data import Sample, find_pairs, read_samples
 
 FIT = "letterbox"  # what `tosa-edge evaluate` does unless told otherwise
 FEWEST = 100  # valid readings; fewer would fit any scale and shift

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.evaluation import metrics
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.training.loop import flushed_denormals
@@ -17,7 +18,6 @@ from tosa_edge.training.study.flicker import flicker
 from tosa_edge.training.study.flops import Method
 from tosa_edge.training.study.frames import Frame
 from tosa_edge.training.study.variants import predict
-from tosa_edge.validate import metrics
 
 METRICS = ("delta1", "absrel")
 FLICKERS = {"each": False, "once": True}

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 
 from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.evaluation import metrics
 from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
-from tosa_edge.runtime.colour import colour
-from tosa_edge.runtime.opencv import opencv
+from tosa_edge.pictures.colour import colour
+from tosa_edge.pictures.opencv import opencv
 from tosa_edge.training.study.frames import Frame, read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import GROUPS, selecting
-from tosa_edge.validate import metrics
 
 WORST_SHOWN = 0.5  # relative error that is drawn white
 LABEL = 24  # pixels of the bar above a picture

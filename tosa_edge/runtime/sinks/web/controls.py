@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tosa_edge.runtime.colour import COLOUR_MAPS
+from tosa_edge.pictures.colour import COLOUR_MAPS
 from tosa_edge.strict_json import read_object
 
 

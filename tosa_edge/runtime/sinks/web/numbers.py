@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.colour import colour
+from tosa_edge.pictures.colour import colour
 from tosa_edge.runtime.sinks import Result
 
 _SWATCHES = 17

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.colour import ColourScale, colour
+from tosa_edge.pictures.colour import ColourScale, colour
 from tosa_edge.runtime.sinks import Result
 from tosa_edge.runtime.sinks.small import jpeg, small_depth, small_overlay, small_picture
 from tosa_edge.runtime.sinks.web.controls import Controls

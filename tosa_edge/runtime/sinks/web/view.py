@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.colour import COLOUR_MAPS, ColourScale
+from tosa_edge.pictures.colour import COLOUR_MAPS, ColourScale
 from tosa_edge.runtime.sinks import Result
 from tosa_edge.runtime.sinks.web import numbers
 from tosa_edge.runtime.sinks.web.controls import Controls

@@ -1,0 +1,1 @@
+"""MODEL to an engine for one machine: converted, calibrated, validated and saved."""

@@ -1,0 +1,131 @@
+"""A plan to an engine: by TensorRT's own layers, by our plugin, or both, and the faster one first.
+
+A plugin is a barrier to TensorRT's fusing: nobody knows beforehand which is faster on a GPU, so both are
+timed on it. Our library is loaded after the native engine is built. A native engine that is built later in
+the same process (the plain form, after the attention form) has none of ours either: parsers look for plugins
+in the namespace that a node names, and nodes with bodies name none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tosa_edge.builder.built import Watch
+from tosa_edge.builder.describe import Plan
+from tosa_edge.engine import ONNXRUNTIME
+from tosa_edge.engine.auto import NATIVE, PLUGIN
+from tosa_edge.engine.compatibility import TITLES
+from tosa_edge.engine.host import tensorrt_module
+from tosa_edge.engine.manifest import Plugin
+from tosa_edge.engine.providers import CPU
+from tosa_edge.engine.store import scratch
+from tosa_edge.errors import TosaEdgeError
+from tosa_edge.plugins import library
+
+if TYPE_CHECKING:
+    from tosa_edge.graph import LoadedGraph
+    from tosa_edge.info import GraphInfo
+
+ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`plugin` is the library it needs, `choice` the timing against the other one, where there was one."""
+
+    data: bytes
+    settings: dict[str, Any]
+    plugin: Plugin | None = None
+    choice: dict[str, Any] | None = None
+
+
+def candidates(engine: Path, plan: Plan, watch: Watch) -> list[Candidate]:
+    """The best first; the next one serves where it fails validation."""
+    backend = plan.choice.backend
+    if backend == ONNXRUNTIME:
+        from tosa_edge.builder.onnxruntime_builder import for_gpu, optimise
+
+        if plan.choice.provider != CPU:
+            return [Candidate(*for_gpu(plan.graph, plan.choice.provider))]
+        return [Candidate(*optimise(plan.graph, scratch(engine)))]
+    from tosa_edge.calibration import activations_of
+
+    if activations_of(plan.graph.proto) == "unsigned":
+        raise TosaEdgeError(
+            f"{plan.graph.label} has unsigned activations, which {TITLES[backend]} does not take",
+            "Calibrate it again with `tosa-edge calibrate`, whose default form runs on both.",
+        )
+    trt = tensorrt_module(backend)
+    assert trt is not None  # chosen
+    if plan.ways == (PLUGIN,):
+        return [_with_plugin(trt, plan, watch)]
+    native = _built(trt, plan, plan.graph, watch, "building")
+    if plan.ways == (NATIVE,):
+        return [native]
+    try:
+        ours = _with_plugin(trt, plan, watch)
+        native_ms, plugin_ms = time_engines(trt, (native.data, ours.data), plan.graph.info)
+    except TosaEdgeError as error:
+        return [
+            replace(native, choice={"kept": NATIVE, "plugin_refused": " ".join(error.what.split())[:400]})
+        ]
+    times = {"native_ms": round(native_ms, 3), "plugin_ms": round(plugin_ms, 3)}
+    both = [
+        replace(native, choice={"kept": NATIVE, **times}),
+        replace(ours, choice={"kept": PLUGIN, **times}),
+    ]
+    return both if native_ms <= plugin_ms else both[::-1]
+
+
+def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> list[float]:
+    """Milliseconds of each on the GPU that is here, medians over rounds in which they take turns."""
+    import numpy as np
+
+    from tosa_edge.backends.opening import on_plan
+    from tosa_edge.bench.graphs import feeds_for
+    from tosa_edge.bench.interleave import Variant, interleave
+
+    feeds = feeds_for(info)
+    with ExitStack() as stack:
+        variants = []
+        for data in engines:
+            backend = stack.enter_context(on_plan(trt, data, info.name))
+            variants.append(Variant(info.name, lambda backend=backend: backend.infer(feeds)))  # type: ignore[misc]
+        return [float(ms) for ms in np.median(interleave(variants, ROUNDS), axis=0)]
+
+
+def about_choice(choice: dict[str, Any]) -> str:
+    """The timing in one sentence."""
+    if "plugin_refused" in choice:
+        return f"our plugin is not used: {choice['plugin_refused']}"
+    native, ours, kept = choice["native_ms"], choice["plugin_ms"], choice["kept"]
+    slower = (kept == PLUGIN) == (ours > native)
+    return f"TensorRT's own layers take {native} ms, our plugin {ours} ms: {kept} is kept" + (
+        ", because the other failed validation" if slower and native != ours else ""
+    )
+
+
+def _with_plugin(trt: ModuleType, plan: Plan, watch: Watch) -> Candidate:
+    from tosa_edge.export.plugin_form import to_plugin_form
+
+    path = library.find_library()
+    assert path is not None  # chosen
+    library.load_library(trt)
+    graph = replace(plan.graph, proto=to_plugin_form(plan.graph.proto))
+    made = _built(trt, plan, graph, watch, "building with our plugin")
+    return replace(made, plugin=Plugin(*library.identity(path)))
+
+
+def _built(trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: Watch, what: str) -> Candidate:
+    from tosa_edge.engine.tensorrt_builder import build_plan
+
+    def on_progress(share: float) -> None:
+        watch.on_step(what, int(100 * share), 100)
+
+    made = build_plan(trt, plan.choice.backend, graph, plan.targets, plan.machine.gpu, on_progress)
+    return Candidate(made.data, made.settings)
