@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.calibration.table import FORMAT, MOST_BYTES, Table, from_calibration_cache
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.machine import cache_folder
-from tosa_edge.pending import write_bytes
 
 
 def folder() -> Path:

@@ -83,7 +83,7 @@ def calibrate(
     kept, ranked = None, []
     if settings.compares:
         some = pictures[spread(len(pictures), COMPARED)]
-        kept, ranked = _within_budget(graph, layers, table, some, settings, on_step)
+        kept, ranked = _within_max_drop(graph, layers, table, some, settings, on_step)
     higher = kept.layers if kept else ()
     model = quantised(graph, layers, table, settings.activations, higher)
     return Calibrated(model, table, cached, refused, kept, ranked, len(layers) - len(higher))
@@ -123,7 +123,7 @@ def _table(
     return table, False
 
 
-def _within_budget(
+def _within_max_drop(
     graph: LoadedGraph,
     layers: list[Layer],
     table: Table,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tosa_edge import DepthModel
-from tosa_edge.errors import MachineLacks, TosaEdgeError, told
+from tosa_edge.errors import MachineLacks, TosaEdgeError, exit_code_of
 from tosa_edge.pictures.opencv import opencv
 
 FRAMES = 20
@@ -75,4 +75,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(told(lambda: main(sys.argv[1:])))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1:])))

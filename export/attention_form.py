@@ -67,7 +67,7 @@ def to_attention_form(model: onnx.ModelProto) -> onnx.ModelProto:
     made.functions.extend(others)
     raise_opset(made, OPSET)
     made.ir_version = max(made.ir_version, IR_VERSION)
-    _drop_stale(graph)
+    _drop_outdated(graph)
     return made
 
 
@@ -127,7 +127,7 @@ def _standard(graph: onnx.GraphProto, softmax: onnx.NodeProto) -> _Found:
     )
 
 
-def _drop_stale(graph: onnx.GraphProto) -> None:
+def _drop_outdated(graph: onnx.GraphProto) -> None:
     """Shapes of tensors, and constants, that went with the nodes they belonged to."""
     read = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     made = {name for node in graph.node for name in node.output}

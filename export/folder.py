@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tosa_edge
+from tosa_edge.atomic_files import atomic_path
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import to_attention_form
 from tosa_edge.export.metadata import info_of
@@ -24,7 +25,6 @@ from tosa_edge.model import MODEL, WEIGHTS, refuse_foreign
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
-from tosa_edge.pending import written
 
 if TYPE_CHECKING:
     import onnx
@@ -76,7 +76,7 @@ def export_file(checkpoint: Path, out: Path, pattern: Pattern, **options: object
     """One self-contained `.onnx`, for other people's tools."""
     import onnx
 
-    with written(out) as path:
+    with atomic_path(out) as path:
         model = export_graph(checkpoint, pattern, **options)  # type: ignore[arg-type]
         onnx.checker.check_model(model, full_check=True)
         path.write_bytes(model.SerializeToString())
@@ -102,7 +102,7 @@ def export_folder(
     half is there in the attention form as well.
     """
     refuse_foreign(out)
-    with written(out, folder=True) as folder:
+    with atomic_path(out, folder=True) as folder:
         weights = folder / WEIGHTS
         net = load_depth_net(checkpoint, size)
         net.config = replace(net.config, name=out.name)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.errors import MachineLacks
 from tosa_edge.export.metadata import info_of, set_info
-from tosa_edge.plugins import DOMAIN, OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION, quick
+from tosa_edge.plugins import DOMAIN, OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION
+from tosa_edge.plugins import quick_deployable as quick
 
 if TYPE_CHECKING:
     import onnx
@@ -25,8 +26,8 @@ def to_plugin_form(model: onnx.ModelProto) -> onnx.ModelProto:
     return _given(model, ALL, {})
 
 
-def to_quick_form(model: onnx.ModelProto) -> onnx.ModelProto:
-    """For the plugins of `plugins/quick.py`: what they do not have keeps its body."""
+def to_quick_deployable_form(model: onnx.ModelProto) -> onnx.ModelProto:
+    """For the plugins of `plugins/quick_deployable.py`: what they do not have keeps its body."""
     return _given(model, quick.NAMES, {"aot": 1})
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tosa_edge.errors import CheckFailed, TosaEdgeError, told
+from tosa_edge.errors import CheckFailed, TosaEdgeError, exit_code_of
 from tosa_edge.plugins import compiler, facts, kernel_file, launch
-from tosa_edge.plugins.budget import over_budget, ratios_table, table, ways_table
 from tosa_edge.plugins.kernel_list import ARCHITECTURES, Kernel, wanted
+from tosa_edge.plugins.resources import launches_table, over_limits, ratios_table, table
 
 
 def build(
@@ -75,9 +75,9 @@ def main() -> None:
         facts.write(((e["way"], e) for ways in chosen_from for e in ways), compiler.version())
         launch.forget()
     print(table(index))
-    print(ways_table(kernels()))
+    print(launches_table(kernels()))
     print(ratios_table(given.sm))
-    if problems := over_budget(index):
+    if problems := over_limits(index):
         raise CheckFailed(
             "over budget: " + "; ".join(problems), "smaller blocks or more warps in plugins/launch.py"
         )
@@ -87,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(told(main))
+    sys.exit(exit_code_of(main))

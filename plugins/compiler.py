@@ -11,11 +11,11 @@ from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import facts
-from tosa_edge.plugins.budget import resources
 from tosa_edge.plugins.estimate import choose, fits
 from tosa_edge.plugins.kernel_file import HIDDEN_PARAMETERS
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.machine_code import counted
+from tosa_edge.plugins.resources import resources
 
 
 def prepare() -> None:

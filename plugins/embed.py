@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.plugins import kernel_file
 from tosa_edge.plugins.tables import tables
 
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(told(main))
+    sys.exit(exit_code_of(main))

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.plugins import work
+from tosa_edge.plugins import cost as work
+from tosa_edge.plugins.cost import Sizes
 from tosa_edge.plugins.gpus import GPUS, REGISTERS, RESERVED, SCHEDULERS, SPECIAL, Gpu
 from tosa_edge.plugins.token_importance import PARTS, ROWS_MERGED, UNITS
-from tosa_edge.plugins.work import Sizes
 
 if TYPE_CHECKING:
     from tosa_edge.plugins.launch import Launch

@@ -12,10 +12,10 @@ import onnx
 
 from tests.conftest import EXPORTED
 from tests.nets import TINY, tiny_checkpoint
+from tosa_edge.atomic_files import atomic_path
 from tosa_edge.export.folder import export_graph
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.pending import written
 
 
 def exported(pattern: Pattern, config: ModelConfig = TINY, **options) -> onnx.ModelProto:
@@ -24,7 +24,7 @@ def exported(pattern: Pattern, config: ModelConfig = TINY, **options) -> onnx.Mo
     words = repr((pattern, config, sorted(options.items())))
     path = Path(os.environ[EXPORTED]) / f"{hashlib.sha256(words.encode()).hexdigest()[:16]}.onnx"
     if not path.exists():
-        with tempfile.TemporaryDirectory() as folder, written(path) as part:
+        with tempfile.TemporaryDirectory() as folder, atomic_path(path) as part:
             model = export_graph(tiny_checkpoint(Path(folder), config), pattern, **options)
             part.write_bytes(model.SerializeToString())
     return onnx.load(path)

@@ -30,8 +30,8 @@ from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.outputs import Outputs, open_sinks
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.callback import CallbackSink
-from tosa_edge.runtime.sinks.newest import NewestOnly
 from tosa_edge.runtime.sinks.rerun import RerunSink
+from tosa_edge.runtime.sinks.wrappers import NewestOnly
 from tosa_edge.runtime.sources import open_source
 
 SETTLED_S = 60.0

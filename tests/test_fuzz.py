@@ -25,7 +25,6 @@ from tosa_edge.calibration.table import Table, from_calibration_cache
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.every import every
 from tosa_edge.graph import graph_from_bytes
 from tosa_edge.info import GraphInfo
 from tosa_edge.limits import PIXELS, TOKENS
@@ -34,6 +33,7 @@ from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.reading import read_picture
 from tosa_edge.pictures.size import size_of
+from tosa_edge.protobuf_walk import every
 from tosa_edge.training.datasets import tum
 from tosa_edge.training.recipe import FOLDER, parse_recipe, read_recipe
 

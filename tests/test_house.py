@@ -38,19 +38,9 @@ def test_nothing_on_the_device_imports_torch(path):
 # From the ground up: each imports from those before it alone, inside functions too. What only types need
 # (`if TYPE_CHECKING`) does not count.
 LAYERS = (
-    *(
-        "errors",
-        "strict_json",
-        "limits",
-        "machine",
-        "console",
-        "progress",
-        "second_signal",
-        "fields",
-        "files",
-    ),
-    *("info", "model", "finite", "every", "unfolded", "weights_inside", "interface", "graph"),
-    *("pending", "second_signal", "claims"),
+    *("errors", "strict_json", "limits", "machine", "console", "progress", "schema", "files"),
+    *("info", "model", "finite", "protobuf_walk", "inlined_size", "external_data", "interface", "graph"),
+    *("atomic_files", "second_signal", "claims"),
     *("plugins", "nn", "export"),
     *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
     *("evaluation", "calibration", "validate"),
@@ -119,9 +109,9 @@ def test_an_import_upward_is_seen(text):
     assert not upward("engine", f"if TYPE_CHECKING:\n    {text.splitlines()[-1].strip()}")
 
 
-# Who may write files, and why without `tosa_edge.pending`.
+# Who may write files, and why without `tosa_edge.atomic_files`.
 WRITERS = {
-    "tosa_edge/pending.py": "the one who does it for the others",
+    "tosa_edge/atomic_files.py": "the one who does it for the others",
     "tosa_edge/claims.py": "makes the folder of a run, so that no other run takes it",
     "tosa_edge/engine/store.py": "locks, and sweeps after builds that were killed",
     "tosa_edge/builder/onnxruntime_builder.py": "removes what ONNX Runtime wrote under a temporary name",
@@ -171,21 +161,21 @@ def writes(path):
 
 
 def test_files_are_written_through_one_module():
-    """A module that writes does so under a temporary name from `tosa_edge.pending`, or stands in the list."""
+    """A module that writes uses the temporary names of `tosa_edge.atomic_files`, or stands in the list."""
     found = {}
     for folder in ("tosa_edge", "export", "calibration", "plugins"):
         for path in (ROOT / folder).rglob("*.py"):
             name = str(path.relative_to(ROOT))
-            pending = any(module == "tosa_edge.pending" for module in imported(path))
+            atomic = any(module == "tosa_edge.atomic_files" for module in imported(path))
             if (
                 not name.startswith(TOOLS)
                 and name not in WRITERS
-                and not pending
+                and not atomic
                 and (lines := list(writes(path)))
             ):
                 found[name] = lines
-    # The open file of a sink is inside the folder that `FilesSink` has pending.
-    found.pop("tosa_edge/runtime/sinks/folder.py", None)
+    # The open file of a sink is inside the folder that `FilesSink` renames when it is whole.
+    found.pop("tosa_edge/runtime/sinks/files.py", None)
     assert found == {}
     assert all(list(writes(ROOT / name)) for name in WRITERS)
 

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from tosa_edge.runtime.sinks import Result
     from tosa_edge.runtime.sinks.callback import CallbackSink
     from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
-    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-    from tosa_edge.runtime.sinks.folder import FolderSink
-    from tosa_edge.runtime.sinks.newest import NewestOnly
-    from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+    from tosa_edge.runtime.sinks.files import DepthMapsSink, FolderSink, PointCloudsSink
     from tosa_edge.runtime.sinks.video import VideoSink
+    from tosa_edge.runtime.sinks.wrappers import NewestOnly
     from tosa_edge.runtime.sources import Frame, open_source, open_sources
     from tosa_edge.runtime.sources.iterable import IterableSource
 
@@ -36,10 +34,10 @@ _LATER = {
     "Result": "runtime.sinks",
     "CallbackSink": "runtime.sinks.callback",
     "ContactSheetSink": "runtime.sinks.contact_sheet",
-    "DepthMapsSink": "runtime.sinks.depth_maps",
-    "FolderSink": "runtime.sinks.folder",
-    "NewestOnly": "runtime.sinks.newest",
-    "PointCloudsSink": "runtime.sinks.point_clouds",
+    "DepthMapsSink": "runtime.sinks.files",
+    "FolderSink": "runtime.sinks.files",
+    "NewestOnly": "runtime.sinks.wrappers",
+    "PointCloudsSink": "runtime.sinks.files",
     "VideoSink": "runtime.sinks.video",
 }
 __all__ = [  # noqa: RUF022  as a reader looks for them

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from tosa_edge.atomic_files import remove_if_empty, write_error
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
-from tosa_edge.pending import cannot_write, gone_if_empty
 
 SUMMARY = "summary.json"
 _OF_A_RUN = {"frames", "latency_ms", "outputs", "source"}
@@ -67,7 +67,7 @@ def numbered(folder: Path, *, new: bool = False) -> Iterator[Path]:
     Args:
         new: whatever is in a folder that exists, take the next.
     """
-    with gone_if_empty() as made:
+    with remove_if_empty() as made:
         yield _next_free(folder, new, made)
 
 
@@ -89,7 +89,7 @@ def _next_free(folder: Path, new: bool, made: list[Path]) -> Path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise write_error(path, error) from error
         try:
             path.mkdir()
         except FileExistsError:
@@ -101,7 +101,7 @@ def _next_free(folder: Path, new: bool, made: list[Path]) -> Path:
                 return path
             continue
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise write_error(path, error) from error
         made += [path, *above]
         return path
     raise AssertionError("numbers do not end")

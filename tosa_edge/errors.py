@@ -34,7 +34,7 @@ class MachineLacks(TosaEdgeError):
     exit_code = 3
 
 
-def told(work: Callable[[], object]) -> int:
+def exit_code_of(work: Callable[[], object]) -> int:
     """Runs a program that stands beside the CLI: its exit code, after saying what a user can mend."""
     try:
         work()

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.every import every
+from tosa_edge.external_data import put_weights_inside
 from tosa_edge.files import read_bytes
 from tosa_edge.finite import is_finite
 from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.inlined_size import check_inlined_size
 from tosa_edge.interface import check_interface, ports_of
 from tosa_edge.model import label_of
-from tosa_edge.unfolded import check_unfolded
-from tosa_edge.weights_inside import put_weights_inside
+from tosa_edge.protobuf_walk import every
 
 if TYPE_CHECKING:
     import onnx
@@ -99,7 +99,7 @@ def _check_contents(proto: onnx.ModelProto, path: Path) -> None:
     """Refuses what none of our graphs holds, and what no runtime could hold."""
     remedy = "Export it again with `tosa-edge export`, or do not run a graph that you do not trust."
     try:
-        check_unfolded(proto, f"the graph {path}, its functions written out")
+        check_inlined_size(proto, f"the graph {path}, its functions written out")
     except ValueError as error:
         raise TosaEdgeError(f"{path} cannot be run: {error}", remedy) from error
     for found in every(proto, "SparseTensorProto", "NodeProto", "TrainingInfoProto"):

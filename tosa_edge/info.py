@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from tosa_edge.fields import Check, line, number, one_of, record, some, whole
 from tosa_edge.limits import PIXELS, TOKENS
+from tosa_edge.schema import Check, line, number, one_of, record, some, whole
 from tosa_edge.strict_json import read_object
 
 KEY = "tosa"
@@ -38,7 +38,7 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-def known_fields(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
+def known_keys(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
     """The entries of a JSON object that a dataclass has, lists as tuples; newer versions may write more."""
     known = {f.name for f in fields(cls)}
     return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
@@ -98,7 +98,7 @@ class GraphInfo:
         if not isinstance(raw, dict):
             raise ValueError("is not an object")
         try:
-            info = cls(**known_fields(cls, raw))
+            info = cls(**known_keys(cls, raw))
             info.check()
         except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error

@@ -11,7 +11,7 @@ import select
 import signal
 import threading
 
-from tosa_edge.pending import discard_all
+from tosa_edge.atomic_files import discard_all
 
 _GRACE = 1.0  # seconds in which whoever does hear the second one may end in good order
 

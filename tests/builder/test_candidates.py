@@ -20,10 +20,10 @@ from tosa_edge.backends import tensorrt as backend
 from tosa_edge.builder import build as building
 from tosa_edge.builder import candidates as making
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX, rebuild
-from tosa_edge.engine.auto import NATIVE, PLUGIN
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Plugin, Validation
+from tosa_edge.engine.selection import NATIVE, PLUGIN
 from tosa_edge.engine.tensorrt_builder import Plan as Made
 from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.errors import MachineLacks, TosaEdgeError

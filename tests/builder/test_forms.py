@@ -15,7 +15,7 @@ from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.source import find_source, rebuild_source
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form
-from tosa_edge.validate.peers import graph_of
+from tosa_edge.validate.references import graph_of
 
 PLAIN, HALF, FUSED = Form(False, False), Form(True, False), Form(True, True)
 

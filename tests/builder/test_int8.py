@@ -13,7 +13,7 @@ from tests.exported import exported
 from tests.media import left_behind, write_picture
 from tests.nets import tiny_pattern
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.builder.build import Watch, build
+from tosa_edge.builder.build import BuildProgress, build
 from tosa_edge.calibration import quantise
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.load import check_engine, load_graph
@@ -40,7 +40,7 @@ def pictures(tmp_path, monkeypatch):
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt-rtx"])
 def test_pictures_to_an_engine(tmp_path, model, pictures, backend):
     steps = []
-    watch = Watch(on_step=lambda what, done, total: steps.append(what))
+    watch = BuildProgress(on_step=lambda what, done, total: steps.append(what))
     built = build(str(model), "int8", backend, pictures, out=tmp_path / "e", watch=watch)
     manifest, _ = check_engine(built.engine, to_run=False)
     assert (manifest.precision, manifest.pictures) == ("int8", str(pictures))

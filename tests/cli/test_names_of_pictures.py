@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests import media, tiny
 from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
+from tosa_edge.runtime.sinks.files import DepthMapsSink
 from tosa_edge.runtime.sources import open_source, open_sources
 
 

@@ -55,7 +55,7 @@ def test_without_a_gpu_it_is_not_even_tried(provider):
 @pytest.mark.parametrize("provider", [CUDA, TENSORRT, RTX])
 def test_a_graph_by_each_provider_is_as_right_as_by_the_cpu(provider):
     """Never run so far: written on a machine without a GPU."""
-    from tosa_edge.validate.verb import validate
+    from tosa_edge.validate.validate import validate
 
     needs(provider)
     for variant in ("dense", "g1", "g1.fp16"):

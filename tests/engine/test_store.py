@@ -120,7 +120,7 @@ def test_killed_between_any_two_steps(tmp_path, monkeypatch, step):
             patch.setattr(os, name, counted(getattr(os, name)))
         for name in ("write_text", "write_bytes"):
             patch.setattr(Path, name, counted(getattr(Path, name)))
-        patch.setattr("tosa_edge.pending.Pending.abort", lambda self: None)  # the dead clean nothing up
+        patch.setattr("tosa_edge.atomic_files.AtomicFile.abort", lambda self: None)  # as if killed
         with pytest.raises(Died):
             save(engine, new, described(new))
     try:

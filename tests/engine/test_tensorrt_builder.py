@@ -15,7 +15,7 @@ from tests import tiny
 from tests.engine.samples import ORIN, RTX4070
 from tests.media import left_behind
 from tosa_edge import machine
-from tosa_edge.builder.build import Watch, build
+from tosa_edge.builder.build import BuildProgress, build
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.tensorrt_builder import (
@@ -24,7 +24,7 @@ from tosa_edge.engine.tensorrt_builder import (
     known_targets,
     workspace_limit,
 )
-from tosa_edge.engine.tensorrt_watch import Phases, interruptible
+from tosa_edge.engine.tensorrt_progress import Phases, interruptible
 from tosa_edge.engine.timing_cache import cache_file, timing_cache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.graph import LoadedGraph
@@ -49,7 +49,7 @@ def test_builds_every_form(about):
 
 def test_builds_a_bundled_graph_and_says_what_was_not_done(tmp_path):
     shares = []
-    watch = Watch(on_step=lambda what, done, total: shares.append(done / total))
+    watch = BuildProgress(on_step=lambda what, done, total: shares.append(done / total))
     built = build(f"{DEFAULT_MODEL}:g3", "fp16", TENSORRT_RTX, targets=(86, 89), out=tmp_path, watch=watch)
     assert built.engine.name == f"{DEFAULT_MODEL}-g3-252x336-b1.fp16.tensorrt-rtx.sm86.sm89.engine"
     manifest, data = check_engine(built.engine, to_run=False)
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_the_build_and_leaves_nothing(tmp_path):
             time.sleep(0.3)
 
     with pytest.raises(KeyboardInterrupt):
-        build(str(model), backend=TENSORRT_RTX, out=tmp_path / "e", watch=Watch(on_step=press))
+        build(str(model), backend=TENSORRT_RTX, out=tmp_path / "e", watch=BuildProgress(on_step=press))
     assert pressed
     assert left_behind(tmp_path) == ["m.onnx"]
 

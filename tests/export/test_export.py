@@ -16,7 +16,7 @@ from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
-from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_form
+from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_deployable_form
 from tosa_edge.info import KEY, GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
@@ -156,7 +156,7 @@ def test_an_export_in_plugin_form_is_the_portable_one_in_that_form():
 
 def test_the_quick_form_leaves_importance_to_tensorrt():
     portable = exported(tiny_pattern(1))
-    made = to_quick_form(portable)
+    made = to_quick_deployable_form(portable)
     assert [f.name for f in made.functions] == ["TokenImportance"]
     assert made.functions[0] == next(f for f in portable.functions if f.name == "TokenImportance")
     assert plugin_nodes(made) == 3 * 2

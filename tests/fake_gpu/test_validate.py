@@ -14,8 +14,8 @@ from tosa_edge.cuda.driver import bindings
 from tosa_edge.cuda.graph import Replay
 from tosa_edge.engine.host import this_machine
 from tosa_edge.errors import MachineLacks
-from tosa_edge.validate import subject
-from tosa_edge.validate.verb import validate
+from tosa_edge.validate import engine_under_test as subject
+from tosa_edge.validate.validate import validate
 
 
 @pytest.fixture(autouse=True)

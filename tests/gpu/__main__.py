@@ -16,7 +16,7 @@ from tests.gpu import PACK, ROOT
 from tests.gpu.ending import dies_with, end_group, terminated
 from tests.gpu.results import Results, append, rows, table
 from tests.gpu.stages import BUDGET_S, NAMES, STAGES, Stage
-from tosa_edge.errors import CheckFailed, MachineLacks, TosaEdgeError, told
+from tosa_edge.errors import CheckFailed, MachineLacks, TosaEdgeError, exit_code_of
 
 WALK = PACK / "walk"  # the tests' driver, compiled
 SLOWER = 4  # times as long may a stage take on a walk: the interpreter has two cores, and not always both
@@ -160,4 +160,4 @@ def walking() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(told(main))
+    sys.exit(exit_code_of(main))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tosa_edge.plugins.work import Work
+from tosa_edge.plugins.cost import Work
 
 
 @dataclass(frozen=True)

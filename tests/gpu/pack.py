@@ -20,7 +20,7 @@ from tests.gpu import PACK, ROOT
 from tests.gpu.device import KERNELS, VARIANTS
 from tests.gpu.plugin import SHIM
 from tests.plugins import native
-from tosa_edge.errors import CheckFailed, MachineLacks, told
+from tosa_edge.errors import CheckFailed, MachineLacks, exit_code_of
 from tosa_edge.plugins.library import NAME
 
 MOST = 64 * 2**20
@@ -140,4 +140,4 @@ def copy_tree(pack: Path, out: Path, most: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(told(main))
+    sys.exit(exit_code_of(main))

@@ -20,10 +20,10 @@ from tests.gpu.blocks import MODEL, Way, compiled, in_blocks, prepare
 from tests.gpu.cases import Case, of_model
 from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
-from tosa_edge.plugins import work
-from tosa_edge.plugins.budget import importance_limit
+from tosa_edge.plugins import cost as work
+from tosa_edge.plugins.cost import Sizes, Work
 from tosa_edge.plugins.kernel_list import Kernel
-from tosa_edge.plugins.work import Sizes, Work
+from tosa_edge.plugins.resources import importance_limit
 
 USUAL, WALKED = ((433, 217), (1369, 685)), ((9, 5),)
 LARGE, BATCHES, HUGE = (4096, 2048), (1, 16), 64

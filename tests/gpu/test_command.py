@@ -103,10 +103,10 @@ HANGING = """
 import os, sys
 import tests.gpu.__main__ as command
 from tests.gpu.stages import Stage
-from tosa_edge.errors import told
+from tosa_edge.errors import exit_code_of
 command.STAGES, command.NAMES = (Stage("hangs", 600, "stalled:run", packed=False),), ("hangs",)
 command.with_gpu = lambda: dict(os.environ)
-sys.exit(told(command.main))
+sys.exit(exit_code_of(command.main))
 """
 
 

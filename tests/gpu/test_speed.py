@@ -5,8 +5,8 @@ import pytest
 from tests.gpu.measure import Peaks
 from tests.gpu.speed import BLOCKS, HUGE, LIMITS, judged
 from tests.gpu.tools import counted
-from tosa_edge.plugins import budget
-from tosa_edge.plugins.work import Work
+from tosa_edge.plugins import resources as budget
+from tosa_edge.plugins.cost import Work
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import torch
 
 from tests.gpu.cases import of_model
 from tests.gpu.encoders import called, fast_standard_layers, made, small, ways
-from tosa_edge.errors import MachineLacks, told
+from tosa_edge.errors import MachineLacks, exit_code_of
 from tosa_edge.nn import operators
 
 SIZES, TINY = (433, 217), (20, 10)
@@ -54,4 +54,4 @@ def rows(device: str, tokens: int, kept: int) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(told(main))
+    sys.exit(exit_code_of(main))

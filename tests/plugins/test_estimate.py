@@ -4,13 +4,14 @@ import math
 
 import pytest
 
-from tosa_edge.plugins import budget, estimate, facts, launch
+from tosa_edge.plugins import estimate, facts, launch
+from tosa_edge.plugins import resources as budget
+from tosa_edge.plugins.cost import Sizes
 from tosa_edge.plugins.gpus import GPUS, Gpu
 from tosa_edge.plugins.kernel_list import ARCHITECTURES
 from tosa_edge.plugins.launch import Launch
 from tosa_edge.plugins.machine_code import of_text
 from tosa_edge.plugins.token_importance import UNITS
-from tosa_edge.plugins.work import Sizes
 
 ONE = Gpu("one", 10, 1.0, 2048, 32, 228, 128, 4096, 1e9)
 SIZES = Sizes(tokens=640, kept=640, width=64, heads=1)

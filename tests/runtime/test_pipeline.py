@@ -13,11 +13,11 @@ import pytest
 
 from tests import media, tiny
 from tosa_edge import DepthModel
+from tosa_edge.atomic_files import AtomicFile, write_bytes
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pending import Pending, write_bytes
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
-from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
+from tosa_edge.runtime.sinks.files import DepthMapsSink
 from tosa_edge.runtime.sinks.video import VideoSink, count_frames
 from tosa_edge.runtime.sources import open_source
 
@@ -133,7 +133,7 @@ def test_depth_maps_are_replaced_as_a_whole(tmp_path, selective, clip):
 
 
 def test_pending_commits_or_leaves_nothing(tmp_path):
-    pending = Pending(tmp_path / "a" / "b" / "f.bin")
+    pending = AtomicFile(tmp_path / "a" / "b" / "f.bin")
     pending.abort()
     pending.abort()
     assert media.left_behind(tmp_path) == []

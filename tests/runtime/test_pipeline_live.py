@@ -15,17 +15,16 @@ from tests import media, tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
+from tosa_edge.runtime.pipeline import stopped_by_signals
 from tosa_edge.runtime.sinks import video
 from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
-from tosa_edge.runtime.sinks.newest import NewestOnly
-from tosa_edge.runtime.sinks.of_stream import OfStream
 from tosa_edge.runtime.sinks.video import VideoSink
+from tosa_edge.runtime.sinks.wrappers import NewestOnly, OfStream
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.iterable import IterableSource
 from tosa_edge.runtime.sources.pattern import PatternSource
 from tosa_edge.runtime.sources.video import VideoSource
-from tosa_edge.runtime.stopping import stopped_by_signals
 
 
 @pytest.fixture

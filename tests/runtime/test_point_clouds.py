@@ -11,7 +11,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.intrinsics import Intrinsics, read_intrinsics
 from tosa_edge.runtime.metric import Known, MetricModel, fit_scale, parse_known
-from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink, ply
+from tosa_edge.runtime.sinks.files import PointCloudsSink, ply
 from tosa_edge.runtime.sources import open_source
 
 

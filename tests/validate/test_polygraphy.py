@@ -20,8 +20,8 @@ from tosa_edge.engine import TENSORRT_RTX
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.model import ASSETS, bundled_models
+from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import RTX_SWITCH, Case, feeds_json, outputs_json, reproduce
-from tosa_edge.validate.subject import Subject
 
 MODEL = bundled_models()[0]
 
@@ -88,7 +88,7 @@ def test_the_command_for_tensorrt_as_far_as_it_goes_without_a_gpu(tmp_path):
     """It is made and its arguments are taken; it cannot be run here."""
     graph = load_graph(f"{tiny_folder(tmp_path)}:g1")
     opened = Opened(OnnxRuntimeBackend(graph), graph.info, "e", TENSORRT_RTX)
-    subject = Subject(tmp_path / "e.engine", opened, "fp32", "tiny:g1", graph, manifest=for_rtx())
+    subject = EngineUnderTest(tmp_path / "e.engine", opened, "fp32", "tiny:g1", graph, manifest=for_rtx())
     feeds = [feeds_for(graph.info)]
     case = Case("depth", [np.zeros((1, 56, 84), np.float32)], 0.1, graph)
     command = reproduce(subject, case, feeds, tmp_path / "failed")

@@ -10,14 +10,14 @@ from tosa_edge.backends.opening import Opened
 from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.load import load_graph
+from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import EXPECTED, INPUTS, Case, reproduce
-from tosa_edge.validate.subject import Subject
 
 
 def test_a_former_case_is_replaced_and_a_folder_of_the_users_is_not(tmp_path):
     graph = load_graph(f"{tiny_folder(tmp_path)}:g1")
     opened = Opened(OnnxRuntimeBackend(graph), graph.info, "e", ONNXRUNTIME)
-    subject = Subject(tmp_path / "e.onnx", opened, "fp32", "tiny:g1", graph)
+    subject = EngineUnderTest(tmp_path / "e.onnx", opened, "fp32", "tiny:g1", graph)
     case = Case("depth", [np.zeros((1, 56, 84), np.float32)], 0.1)
     folder, feeds = tmp_path / "e.onnx.failed", [feeds_for(graph.info)]
     for _ in range(2):

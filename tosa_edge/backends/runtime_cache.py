@@ -10,8 +10,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pending import write_bytes
 
 
 class RuntimeCache:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from tosa_edge.backends import Activated, Port
-from tosa_edge.backends.lane import Lane
+from tosa_edge.backends.execution import Execution
 from tosa_edge.backends.runtime_cache import RuntimeCache
 from tosa_edge.cuda.arrays import is_on_gpu
 from tosa_edge.cuda.context import Context
@@ -62,7 +62,7 @@ class TensorRtBackend(Activated):
         self._cache: RuntimeCache | None = None
         self._context: Context | None = None
         self._ports: tuple[tuple[Port, ...], tuple[Port, ...]] = ((), ())
-        self._idle: list[Lane] = []
+        self._idle: list[Execution] = []
 
     def activate(self) -> None:
         with self._lock:
@@ -120,7 +120,7 @@ class TensorRtBackend(Activated):
             return dict(lane.results_on_gpu() if on_gpu else lane.results_on_host())
 
     @contextmanager
-    def lane(self) -> Iterator[Lane]:
+    def lane(self) -> Iterator[Execution]:
         """What one call uses, nobody else meanwhile; the GPU context is current inside."""
         context, engine = self._active()
         with context.active():
@@ -139,9 +139,9 @@ class TensorRtBackend(Activated):
                 if not kept:
                     lane.close()
 
-    def _lane(self, context: Context, engine: Any, cache: RuntimeCache | None) -> Lane:
+    def _lane(self, context: Context, engine: Any, cache: RuntimeCache | None) -> Execution:
         create = cache.execution_context if cache else engine.create_execution_context
-        return Lane(context, create, self._ports, self.label, self.graphs)
+        return Execution(context, create, self._ports, self.label, self.graphs)
 
     def _active(self) -> tuple[Context, Any]:
         context, engine = self._context, self._engine

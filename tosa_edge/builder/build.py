@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge import __version__
-from tosa_edge.builder.built import Built, Watch
 from tosa_edge.builder.candidates import Candidate, about_choice, candidates
 from tosa_edge.builder.describe import Plan, describe
+from tosa_edge.builder.result import BuildProgress, BuildResult
 from tosa_edge.claims import claim
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
-from tosa_edge.engine.auto import AUTO, NATIVE, PLUGIN, Choice, Ways, choose_all, choose_plugin
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.forms import form_for
 from tosa_edge.engine.host import Machine, this_machine
@@ -22,6 +21,7 @@ from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.providers import CPU
+from tosa_edge.engine.selection import AUTO, NATIVE, PLUGIN, Choice, LayerChoice, choose_all, choose_plugin
 from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
 from tosa_edge.engine.store import claimed, is_ours, save
 from tosa_edge.engine.tensorrt_versions import unchecked
@@ -33,9 +33,9 @@ from tosa_edge.validate.after_build import validated
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
-    from tosa_edge.validate.proof import Proof
+    from tosa_edge.validate.parity import ParityReport
 
-__all__ = ["Built", "Watch", "build"]
+__all__ = ["BuildProgress", "BuildResult", "build"]
 
 FOLDER = Path("engines")
 _FAILED_VALIDATION = "it failed validation"
@@ -48,14 +48,14 @@ def build(
     pictures: Path | None = None,
     targets: tuple[int, ...] = (),
     out: Path | None = None,
-    watch: Watch = Watch(),
+    watch: BuildProgress = BuildProgress(),
     *,
     max_drop: float | None = None,
     plugin: str = AUTO,
     provider: str = AUTO,
     validate: bool = True,
     force: bool = False,
-) -> Built:
+) -> BuildResult:
     """An engine for this machine, or for the `targets`.
 
     Args:
@@ -95,7 +95,7 @@ def build(
         say=replaced.append,
     )
 
-    def judged(manifest: Manifest) -> tuple[Manifest, Proof | None, tuple[str, ...]]:
+    def judged(manifest: Manifest) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
         if not validate or manifest.validation.result == PASSED:
             return manifest, None, ()
         return validated(engine, manifest, graph, machine, watch.on_step)
@@ -113,17 +113,17 @@ def build(
         # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
         wrong = found is not None and plan.attention and _is_wrong_attention(found)
         if found is not None and not wrong:
-            manifest, proof, about_proof = judged(found)
+            manifest, report, about_report = judged(found)
         else:
             found = None
             for text in replaced:
                 watch.say(text)
             for made in _made(engine, plan, watch, about_form, wrong):
-                manifest, proof, about_proof = judged(_saved(engine, plan, made, max_drop))
+                manifest, report, about_report = judged(_saved(engine, plan, made, max_drop))
                 if manifest.validation.result != FAILED:
                     break
-    departed = proof.departed.layer if proof and proof.departed else None
-    return Built(
+    departed = report.departed.layer if report and report.departed else None
+    return BuildResult(
         engine,
         manifest_path(engine),
         choice.backend,
@@ -138,11 +138,11 @@ def build(
             *about_form,
             *_advice(manifest),
             *_warning(engine, manifest, machine),
-            *about_proof,
+            *about_report,
         ),
         tuple(asdict(check) for check in manifest.validation.checks),
         departed,
-        proof.command if proof else None,
+        report.command if report else None,
         tuple(refused),
     )
 
@@ -189,26 +189,26 @@ def _named(
     )
 
 
-def _ways(asked: str, backend: str, graph: LoadedGraph) -> Ways:
+def _ways(asked: str, backend: str, graph: LoadedGraph) -> LayerChoice:
     here = library.find_library() if backend == TENSORRT else None
     operators = sum(node.domain == DOMAIN for node in graph.proto.graph.node)
     return choose_plugin(asked, backend, here, operators)
 
 
 def _calibrated(
-    graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: Watch
+    graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: BuildProgress
 ) -> tuple[LoadedGraph, str, list[str]]:
     """The quantised graph, its digest, by which an engine of the same calibration is known, and what pictures
     were left out."""
     from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.validate.peers import digest_of
+    from tosa_edge.validate.references import digest_of
 
     made = calibrate(graph, pictures, Settings(max_drop=max_drop), watch.on_step)
     return replace(graph, proto=made.model), digest_of(made.model), made.refused
 
 
 def _made(
-    engine: Path, plan: Plan, watch: Watch, notes: list[str], wrong: bool = False
+    engine: Path, plan: Plan, watch: BuildProgress, notes: list[str], wrong: bool = False
 ) -> Iterator[Candidate]:
     """The candidates, those in the attention form first where the host has that operator.
 

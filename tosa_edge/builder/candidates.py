@@ -15,14 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.builder.built import Watch
 from tosa_edge.builder.describe import Plan
+from tosa_edge.builder.result import BuildProgress
 from tosa_edge.engine import ONNXRUNTIME
-from tosa_edge.engine.auto import NATIVE, PLUGIN
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.host import tensorrt_module
 from tosa_edge.engine.manifest import Plugin
 from tosa_edge.engine.providers import CPU
+from tosa_edge.engine.selection import NATIVE, PLUGIN
 from tosa_edge.engine.store import scratch
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import library
@@ -44,7 +44,7 @@ class Candidate:
     choice: dict[str, Any] | None = None
 
 
-def candidates(engine: Path, plan: Plan, watch: Watch) -> list[Candidate]:
+def candidates(engine: Path, plan: Plan, watch: BuildProgress) -> list[Candidate]:
     """The best first; the next one serves where it fails validation."""
     backend = plan.choice.backend
     if backend == ONNXRUNTIME:
@@ -110,7 +110,7 @@ def about_choice(choice: dict[str, Any]) -> str:
     )
 
 
-def _with_plugin(trt: ModuleType, plan: Plan, watch: Watch) -> Candidate:
+def _with_plugin(trt: ModuleType, plan: Plan, watch: BuildProgress) -> Candidate:
     from tosa_edge.export.plugin_form import to_plugin_form
 
     path = library.find_library()
@@ -121,7 +121,7 @@ def _with_plugin(trt: ModuleType, plan: Plan, watch: Watch) -> Candidate:
     return replace(made, plugin=Plugin(*library.identity(path)))
 
 
-def _built(trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: Watch, what: str) -> Candidate:
+def _built(trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: BuildProgress, what: str) -> Candidate:
     from tosa_edge.engine.tensorrt_builder import build_plan
 
     def on_progress(share: float) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
-from tosa_edge.engine.auto import NATIVE, Choice
 from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Manifest, Port, Provider, Validation
 from tosa_edge.engine.providers import CPU
+from tosa_edge.engine.selection import NATIVE, Choice
 from tosa_edge.engine.source import rebuild_source
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of

@@ -12,10 +12,10 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.atomic_files import write_error
 from tosa_edge.backends.onnxruntime import EXACT_INT8
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import ENGINE_MARK
-from tosa_edge.pending import cannot_write
 
 if TYPE_CHECKING:
     import onnx
@@ -44,11 +44,11 @@ def optimise(graph: LoadedGraph, scratch: Path) -> tuple[bytes, dict[str, Any]]:
         onnxruntime.InferenceSession(graph.bytes(), options, providers=["CPUExecutionProvider"])
         model = onnx.load_model(scratch, load_external_data=False)
     except OSError as error:
-        raise cannot_write(scratch, error) from error
+        raise write_error(scratch, error) from error
     except Exception as error:  # its exceptions share no base class below Exception
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if "serialization failed" in line.lower():  # all it says of a full disk
-            raise cannot_write(scratch, OSError(errno.ENOSPC, "ONNX Runtime could not save it")) from error
+            raise write_error(scratch, OSError(errno.ENOSPC, "ONNX Runtime could not save it")) from error
         raise TosaEdgeError(
             f"ONNX Runtime {onnxruntime.__version__} cannot build {graph.label}: {line[:300]}",
             "Export it again with `tosa-edge export`, or update onnxruntime (see `tosa-edge doctor`).",

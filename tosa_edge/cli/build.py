@@ -62,14 +62,14 @@ def main(
 
     An engine that fails validation stays where it is, and its manifest says so; the exit code is 1.
     """
-    from tosa_edge.builder.build import Watch, build
+    from tosa_edge.builder.build import BuildProgress, build
     from tosa_edge.engine.manifest import FAILED
     from tosa_edge.errors import CheckFailed
     from tosa_edge.progress import bars
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
     with bars(f"building {model}") as step:
-        watch = Watch(
+        watch = BuildProgress(
             lambda: say("another build of this engine runs: waiting for it"),
             step,
             say,

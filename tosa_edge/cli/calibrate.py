@@ -66,10 +66,10 @@ def main(
     pixels whose depth is within a factor of 1.25 of the float32 model's. `tosa-edge evaluate` measures
     accuracy.
     """
+    from tosa_edge.atomic_files import atomic_path
     from tosa_edge.calibration import Settings, calibrate
     from tosa_edge.claims import claim
     from tosa_edge.model import files_of, find_graph, label_of
-    from tosa_edge.pending import written
 
     if out.is_dir():
         out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
@@ -83,7 +83,7 @@ def main(
         method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
     )
     # Both places are claimed before the work, and filled after it.
-    with written(out) as model_path, written(beside) as table_path:
+    with atomic_path(out) as model_path, atomic_path(beside) as table_path:
         with bars() as on_step:
             done = calibrate(graph, data, settings, on_step)
         model_path.write_bytes(done.model.SerializeToString())

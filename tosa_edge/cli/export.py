@@ -143,8 +143,8 @@ def _is_variant(spec: str) -> bool:
 
 def _export_variant(spec: str, out: Path, given: list[str], form: str, as_json: bool) -> None:
     """The graph that `spec` names, its weights inside. Nothing is traced, so it takes no torch."""
+    from tosa_edge.atomic_files import write_bytes
     from tosa_edge.engine.load import load_graph
-    from tosa_edge.pending import write_bytes
 
     graph = load_graph(spec)
     if others := [name for name in given if name != "form"]:

@@ -47,16 +47,16 @@ def record(
     from dataclasses import replace
 
     from tosa_edge import machine
+    from tosa_edge.atomic_files import write_bytes
     from tosa_edge.claims import SUMMARY, claim, results_of
     from tosa_edge.diagnosis.power import read_power
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.model import files_of
-    from tosa_edge.pending import write_bytes
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.metric import MetricModel
     from tosa_edge.runtime.outputs import open_sinks, refuse_others
+    from tosa_edge.runtime.pipeline import stopped_by_signals
     from tosa_edge.runtime.sources import inputs_of, open_sources
-    from tosa_edge.runtime.stopping import stopped_by_signals
 
     if known and len(specs) > 1:
         raise TosaEdgeError("--metres is of one camera's picture", "Run one source at a time with it.")

@@ -41,7 +41,7 @@ def main(
     """
     from tosa_edge.errors import CheckFailed
     from tosa_edge.progress import bars
-    from tosa_edge.validate.verb import validate
+    from tosa_edge.validate.validate import validate
 
     with bars(f"loading {engine}") as on_step:
         result = validate(engine, reference, data, on_step, provider)

@@ -21,7 +21,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.fit import Fit
 
 if TYPE_CHECKING:
-    from tosa_edge.backends.lane import Lane
+    from tosa_edge.backends.execution import Execution
 
 Plan = Callable[[tuple[int, int]], Fit]
 Pair = tuple[Any, Any]
@@ -40,7 +40,7 @@ class Outcome:
 class Frames:
     """What a lane needs for frames; made once for each."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Execution) -> None:
         self._lane = lane
         ends = {port.name: port.dtype for port in (*lane.inputs, *lane.outputs)}
         if (ends.get("image"), ends.get("depth")) != ("uint8", "float32"):
@@ -53,7 +53,7 @@ class Frames:
         self._staged: dict[str, Staging] = {}
 
     @classmethod
-    def of(cls, lane: Lane) -> Frames:
+    def of(cls, lane: Execution) -> Frames:
         if "frames" not in lane.extras:
             lane.extras["frames"] = cls(lane)
         return lane.extras["frames"]

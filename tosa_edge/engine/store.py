@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from tosa_edge.atomic_files import atomic_path, write_error
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path, parse_name
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
 from tosa_edge.graph import ENGINE_MARK
-from tosa_edge.pending import cannot_write, written
 
 
 def is_ours(path: Path) -> bool:
@@ -43,9 +43,9 @@ def _says(path: Path, words: bytes) -> bool:
 
 def save(engine: Path, data: bytes, manifest: Manifest) -> None:
     """Both are on the disk under temporary names before either takes its own; the inner one goes first."""
-    with written(manifest_path(engine)) as beside:
+    with atomic_path(manifest_path(engine)) as beside:
         beside.write_text(manifest.to_json(), encoding="utf-8")
-        with written(engine) as path:
+        with atomic_path(engine) as path:
             path.write_bytes(data)
 
 
@@ -61,7 +61,7 @@ def claimed(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iterato
             yield
     except OSError as error:
         _remove(made)
-        raise cannot_write(engine, error) from error
+        raise write_error(engine, error) from error
     except BaseException:
         _remove(made)
         raise

@@ -16,7 +16,7 @@ from tosa_edge.engine import TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu
 from tosa_edge.engine.tensorrt_layers import of_network
-from tosa_edge.engine.tensorrt_watch import interruptible, logger, monitor
+from tosa_edge.engine.tensorrt_progress import interruptible, logger, monitor
 from tosa_edge.engine.timing_cache import timing_cache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.engine.gpu import Gpu
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.machine import cache_folder
-from tosa_edge.pending import write_bytes
 
 
 def cache_file(version: str, gpu: Gpu) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.fields import line, number, one_of, record, some, whole
-from tosa_edge.info import OUTPUT_KINDS, known_fields
+from tosa_edge.info import OUTPUT_KINDS, known_keys
 from tosa_edge.limits import PIXELS, TOKENS
+from tosa_edge.schema import line, number, one_of, record, some, whole
 from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         """Raises ValueError for what is no JSON object, our error for what is no model."""
-        return cls(**known_fields(cls, read_object(text)))
+        return cls(**known_keys(cls, read_object(text)))

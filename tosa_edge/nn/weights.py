@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
 from tosa_edge.model import bundled_models
@@ -16,7 +17,6 @@ from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.families import family_of
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.pending import write_bytes
 
 CONFIG_KEY = "tosa_edge"
 # Where other projects keep the encoder inside their checkpoints.

@@ -82,10 +82,7 @@ class Outputs:
 
 def refuse_others(path: Path) -> None:
     """Raises where one of the folders of results holds what is no such result: it is replaced as a whole."""
-    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-    from tosa_edge.runtime.sinks.files import FilesSink
-    from tosa_edge.runtime.sinks.folder import FolderSink
-    from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+    from tosa_edge.runtime.sinks.files import DepthMapsSink, FilesSink, FolderSink, PointCloudsSink
 
     kinds: dict[str, type[FilesSink]] = {MAPS: DepthMapsSink, PICTURES: FolderSink, CLOUDS: PointCloudsSink}
     if path.name in kinds:
@@ -100,7 +97,7 @@ def open_sinks(
     stop: Callable[[], None],
 ) -> list[Sink]:
     """All of them, or none. `say` is told where a page is, and of a viewer that ended."""
-    from tosa_edge.runtime.sinks.of_stream import OfStream
+    from tosa_edge.runtime.sinks.wrappers import OfStream
 
     if wanted.window and len(sources) > 1:
         raise TosaEdgeError("a window shows one source", "Use --serve: each source has a page of its own.")
@@ -126,11 +123,9 @@ def _openers(
     stop: Callable[[], None],
 ) -> list[Callable[[], Sink]]:
     from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
-    from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-    from tosa_edge.runtime.sinks.folder import FolderSink
-    from tosa_edge.runtime.sinks.newest import NewestOnly
-    from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+    from tosa_edge.runtime.sinks.files import DepthMapsSink, FolderSink, PointCloudsSink
     from tosa_edge.runtime.sinks.video import VideoSink
+    from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
     openers: list[Callable[[], Sink]] = []
     out, camera, still = wanted.out, wanted.camera, is_still(source)

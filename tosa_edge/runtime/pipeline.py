@@ -8,23 +8,25 @@ frame is worth having, and nothing behind the model can hold it up: what there i
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from typing import Protocol
 
 import numpy as np
 
 from tosa_edge.depth_model import Prediction
+from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.handoff import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source, is_still
-from tosa_edge.runtime.stage import Stage, told
-from tosa_edge.runtime.summary import Summary
-from tosa_edge.runtime.times import Rate, Times
+from tosa_edge.runtime.summary import Rate, Summary, Times
 
 _AHEAD = 2  # frames of a file read ahead, and results of one that may wait for the sinks
 _BEHIND = 8  # results of a live source that may wait for the sinks before the oldest is forgotten
@@ -125,7 +127,7 @@ def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary:
         try:
             prediction = model.predict_next(frame.picture, number)
         except Exception as error:
-            raise told("inference", error) from error
+            raise named("inference", error) from error
         if not _has_depth(prediction.depth):
             summary.add_without_depth(frame.name)
             yield None
@@ -172,3 +174,59 @@ def _see_off(
     for stage in stages:
         if stage.ident is not None:
             stage.join(max(0.0, deadline - time.monotonic()))
+
+
+class Stage(Thread):
+    """Does `work`; if that fails, whoever has to know is told at once, and `finished` raises it again."""
+
+    def __init__(
+        self, name: str, work: Callable[[], None], on_error: Callable[[BaseException], None]
+    ) -> None:
+        super().__init__(name=f"tosa-edge {name}", daemon=True)
+        self.stage = name
+        self.error: BaseException | None = None
+        self._work, self._on_error = work, on_error
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = failure = named(self.stage, error)
+            self._on_error(failure)
+
+    def finished(self) -> None:
+        self.join()
+        if self.error is not None:
+            raise self.error
+
+
+def named(stage: str, error: BaseException) -> BaseException:
+    """What a user can mend speaks for itself; anything else says in which stage it happened."""
+    if isinstance(error, TosaEdgeError):
+        return error
+    named_error = RuntimeError(f"the {stage} stage failed: {type(error).__name__}: {error}")
+    named_error.__cause__ = error
+    return named_error
+
+
+@contextmanager
+def stopped_by_signals(stop: Event) -> Iterator[None]:
+    """Inside, either signal sets `stop`. Only a main thread gets signals: others do nothing here."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    heard: list[int] = []  # a run may also have been stopped otherwise: that is no first signal
+
+    def heed(number: int, _frame: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            raise SystemExit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,19 +15,19 @@ _LEAST_CONTRAST = 8.0  # grey levels: below it the noise on a blank wall would b
 
 
 @dataclass(frozen=True)
-class Seen:
+class FrameSummary:
     """A frame in brief: its size, and a thumbnail whose mean is zero, so that exposure counts for little."""
 
     size: tuple[int, int]
     thumbnail: np.ndarray
 
-    def change(self, now: Seen) -> float:
+    def change(self, now: FrameSummary) -> float:
         """How different another frame is: 0 the same, about 1.1 one that has nothing to do with this one."""
         contrast = max(float(self.thumbnail.std()), float(now.thumbnail.std()), _LEAST_CONTRAST)
         return float(np.abs(self.thumbnail - now.thumbnail).mean()) / contrast
 
 
-def look(frame: np.ndarray) -> Seen:
+def look(frame: np.ndarray) -> FrameSummary:
     """uint8 or float [H, W, 3] -> what is remembered of it; some 0.1 ms."""
     cv2 = opencv()
     height, width = frame.shape[:2]
@@ -35,7 +35,7 @@ def look(frame: np.ndarray) -> Seen:
     small = cv2.resize(green.astype(np.float32), (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
     if np.issubdtype(frame.dtype, np.floating):
         small *= 255
-    return Seen((height, width), small - small.mean())
+    return FrameSummary((height, width), small - small.mean())
 
 
 class Refresh(Protocol):

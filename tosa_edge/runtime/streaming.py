@@ -14,7 +14,7 @@ import numpy as np
 from tosa_edge.depth_model import DepthModel, Prediction
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.refresh import Refresh, Seen, look
+from tosa_edge.runtime.refresh import FrameSummary, Refresh, look
 
 
 @dataclass
@@ -22,7 +22,7 @@ class _Stream:
     """What is remembered of one stream: the tokens of its last refresh, and what the picture was like."""
 
     kept: np.ndarray
-    seen: Seen
+    seen: FrameSummary
     age: int
 
 
@@ -58,7 +58,7 @@ class StreamingModel:
         self.refreshes += 1
         return prediction
 
-    def _due(self, known: _Stream, seen: Seen) -> bool:
+    def _due(self, known: _Stream, seen: FrameSummary) -> bool:
         return known.seen.size != seen.size or self._refresh.due(known.age + 1, known.seen.change(seen))
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tosa_edge.pending import write_bytes
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.training.loop import LOG, read_log
 
 WIDTH, HEIGHT, LEFT, TOP = 900, 420, 50, 30

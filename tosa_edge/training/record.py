@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes, sha256_of
-from tosa_edge.pending import write_bytes
 from tosa_edge.training.recipe import Recipe
 
 RECORD = "record.json"

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from tosa_edge import machine
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
 from tosa_edge.nn.depth import DepthNet
-from tosa_edge.pending import write_bytes
 from tosa_edge.training.parallel import average, device
 
 

@@ -7,24 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import FAILED, FORMAT, NOT_RUN, PASSED, Judged, Manifest, Validation
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pending import write_bytes
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
-    from tosa_edge.validate.proof import Proof
+    from tosa_edge.validate.parity import ParityReport
 
 OnStep = Callable[[str, int, int], None]
 
 
 def validated(
     engine: Path, manifest: Manifest, own: LoadedGraph, machine: Machine, on_step: OnStep
-) -> tuple[Manifest, Proof | None, tuple[str, ...]]:
-    """The manifest with the verdict in it, also on the disk; the proof; and what the user should know.
+) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
+    """The manifest with the verdict in it, also on the disk; the report; and what the user should know.
 
     An engine that cannot be compared here is as good as it was: what is missing becomes a note. The caller
     holds the engine's lock, so that nobody else writes the manifest meanwhile.
@@ -35,29 +35,29 @@ def validated(
     if manifest.backend != ONNXRUNTIME and machine.gpu is None:
         return manifest, None, ()  # built and parsed, not run: the manifest says so already
     try:
-        proof = _proof(engine, manifest, own, on_step)
+        report = _report(engine, manifest, own, on_step)
     except TosaEdgeError as error:
         verdict = Validation(NOT_RUN, f"not compared with its model: {error.what}")
         notes = (f"not validated: {error.what}. {error.remedy}",)
         return _written(engine, manifest, verdict), None, notes
-    return _written(engine, manifest, verdict_of(proof)), proof, proof.notes
+    return _written(engine, manifest, verdict_of(report)), report, report.notes
 
 
-def verdict_of(proof: Proof) -> Validation:
-    note = f"{proof.pictures} pictures of the bundled clip against float32 in ONNX Runtime"
-    if not proof.passed:
-        note += f"; failed: {proof.failed[0].name}"
-    if proof.departed is not None:
-        note += f"; departs first: {proof.departed.layer}"
-    judged = tuple(Judged(c.name, c.value, c.limit, c.passed) for c in proof.checks)
-    return Validation(PASSED if proof.passed else FAILED, note, judged)
+def verdict_of(report: ParityReport) -> Validation:
+    note = f"{report.pictures} pictures of the bundled clip against float32 in ONNX Runtime"
+    if not report.passed:
+        note += f"; failed: {report.failed[0].name}"
+    if report.departed is not None:
+        note += f"; departs first: {report.departed.layer}"
+    judged = tuple(Judged(c.name, c.value, c.limit, c.passed) for c in report.checks)
+    return Validation(PASSED if report.passed else FAILED, note, judged)
 
 
-def _proof(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep) -> Proof:
-    from tosa_edge.validate.peers import find_reference, refuse_foreign
+def _report(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep) -> ParityReport:
+    from tosa_edge.validate.engine_under_test import of_engine
+    from tosa_edge.validate.parity import prove
     from tosa_edge.validate.pictures import real_pictures
-    from tosa_edge.validate.proof import prove
-    from tosa_edge.validate.subject import of_engine
+    from tosa_edge.validate.references import find_reference, refuse_foreign
 
     reference = find_reference(manifest.source)
     subject = of_engine(engine, manifest, own)

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tosa_edge.graph import LoadedGraph
+from tosa_edge.validate import checks
 from tosa_edge.validate.checks import depth_limit, error, floor
+from tosa_edge.validate.reproduce import Case
+from tosa_edge.validate.reuse_form import reuse_form
+from tosa_edge.validate.runs import Feeds, Outputs, as_written, outputs_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
+
+    from tosa_edge.validate.engine_under_test import EngineUnderTest
 
 _LAST = re.compile(r"(?:^|[/.])((?:\w+\.)*blocks\.(\d+))\.ls2\.gamma$")
 _PASSING = ("Cast", "Identity")
@@ -36,7 +43,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Departed:
+class Divergence:
     """The first layer whose error is above its limit; `error` is None where it is not finite."""
 
     layer: str
@@ -124,7 +131,7 @@ class Traces:
     peer_exact: list[np.ndarray]
 
 
-def departs(one: Traces, roundings: int) -> Departed | None:
+def departs(one: Traces, roundings: int) -> Divergence | None:
     """None where the engine is as right as its peer; asked in the order of the layers, because what comes
     after a wrong one is wrong because of it."""
     found = error(one.engine, one.exact)
@@ -132,4 +139,111 @@ def departs(one: Traces, roundings: int) -> Departed | None:
     assert limit is not None  # there is a peer
     if found <= limit:
         return None
-    return Departed(one.tensor.layer, one.tensor.name, found if math.isfinite(found) else None, limit)
+    return Divergence(one.tensor.layer, one.tensor.name, found if math.isfinite(found) else None, limit)
+
+
+def locate(comparison: Comparison, theirs: Outputs) -> tuple[Divergence | None, Case | None]:
+    """Layer by layer: the residual stream with the engine's patches given, then what it chose itself."""
+    info, least = comparison.reference.info, checks.LEAST_OVERLAP.get(comparison.subject.precision, 0.0)
+    backend, tensors, graph = comparison.subject.revealing()
+    ours = outputs_of(backend, comparison.feeds, comparison.tick)
+    depth = Tensor(HEAD, "depth")
+    if comparison.selects and checks.wrong_patches((o["kept"] for o in ours), info.tokens):
+        named = Divergence(f"selection after layer {info.selections[0]}", "kept", None, 0.0)
+        return named, Case("kept", [o["kept"] for o in theirs], 0.0)
+    names = {t.layer: t for t in stream(reuse_form(comparison.reference).proto)}
+    known = [t for t in tensors if t.layer in names]
+    exact = comparison.exact(ours, [names[t.layer] for t in known])
+    peer, peer_exact, peer_names = None, None, {}
+    if comparison.peer is not None:
+        peer_names = {t.layer: t for t in stream(comparison.peer.proto)}
+        known = [t for t in known if t.layer in peer_names]
+        peer = comparison.run(marked(comparison.peer, [peer_names[t.layer] for t in known]))
+        peer_exact = comparison.exact(peer, [names[t.layer] for t in known])
+    roundings = checks.roundings_of(comparison.reference.proto)
+    shares = (
+        checks.overlaps([o["kept"] for o in ours], [o["kept"] for o in theirs])
+        if comparison.selects
+        else None
+    )
+    visible = {t.layer: t for t in [*known, depth]}
+    hidden: list[str] = []  # layers since the last that was seen and found right
+    for layer in [*names, HEAD]:
+        if layer in visible and peer is not None and peer_exact is not None:
+            tensor = visible[layer]
+            right, mine = names.get(layer, depth), peer_names.get(layer, depth)
+            one = Traces(
+                tensor,
+                [o[tensor.name] for o in ours],
+                [o[right.name] for o in exact],
+                [o[mine.name] for o in peer],
+                [o[right.name] for o in peer_exact],
+            )
+            found = departs(one, roundings)
+            if found is not None:
+                named = replace(found, layer=" or ".join([*hidden, layer]))
+                return named, Case(tensor.name, one.exact, found.limit, _needed(graph, tensor))
+            hidden = []
+        else:
+            hidden.append(layer)
+        chosen = _selection_after(layer, info.selections) if shares is not None else None
+        if shares is not None and chosen is not None and (worst := float(shares[:, chosen].min())) < least:
+            named = Divergence(f"selection after {layer}", "kept", 1 - worst, 1 - least)
+            return named, Case("kept", [o["kept"] for o in theirs], 0.0)
+    return None, None
+
+
+def _needed(graph: LoadedGraph | None, tensor: Tensor) -> LoadedGraph | None:
+    return None if tensor.layer == HEAD else graph
+
+
+def _selection_after(layer: str, selections: tuple[int, ...]) -> int | None:
+    number = layer.rpartition(".")[2]
+    return selections.index(int(number)) if number.isdigit() and int(number) in selections else None
+
+
+@dataclass
+class Comparison:
+    """One subject on one set of feeds. Exact depth is kept for each set of patches it was computed with."""
+
+    subject: EngineUnderTest
+    reference: LoadedGraph
+    feeds: Feeds
+    tick: Callable[[], None]
+    _exact: dict[tuple[int, bytes], dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def peer(self) -> LoadedGraph | None:
+        """The same precision in ONNX Runtime; of float32 the reference is its own."""
+        return self.reference if self.subject.precision == "fp32" else self.subject.own
+
+    @property
+    def selects(self) -> bool:
+        return not self.reference.info.dense and self.reference.info.form != "reuse"
+
+    def run(self, graph: LoadedGraph) -> Outputs:
+        return outputs_of(as_written(graph), self.feeds, self.tick)
+
+    def exact(self, outputs: Outputs, tensors: list[Tensor] | None = None) -> Outputs:
+        """What float32 makes of the feeds with the patches that these outputs have chosen."""
+        graph = reuse_form(self.reference)
+        if tensors is not None:
+            return outputs_of(as_written(marked(graph, tensors)), self.given(outputs), self.tick)
+        keys = [(i, o["kept"].tobytes() if self.selects else b"") for i, o in enumerate(outputs)]
+        new = [i for i, key in enumerate(keys) if key not in self._exact]
+        if new:
+            given = self.given(outputs)
+            found = outputs_of(as_written(graph), [given[i] for i in new], self.tick)
+            self._exact.update(zip([keys[i] for i in new], found, strict=True))
+        return [self._exact[key] for key in keys]
+
+    def remember(self, outputs: Outputs) -> None:
+        """The reference's own depth: its reuse form computes the very same with the patches it chose."""
+        for i, one in enumerate(outputs):
+            self._exact[i, one["kept"].tobytes() if self.selects else b""] = one
+
+    def given(self, outputs: Outputs) -> Feeds:
+        if not self.selects:
+            return self.feeds
+        kept = [np.ascontiguousarray(o["kept"], np.int32) for o in outputs]
+        return [{**feed, "kept": patches} for feed, patches in zip(self.feeds, kept, strict=True)]

@@ -13,13 +13,17 @@ from tosa_edge.evaluation.evaluate import evaluate
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
 from tosa_edge.validate.checks import Check
-from tosa_edge.validate.subject import Subject
+from tosa_edge.validate.engine_under_test import EngineUnderTest
 
 OnStep = Callable[[str, int, int], None]
 
 
 def on_data(
-    subject: Subject, reference: LoadedGraph, data: Path, on_step: OnStep, refused: list[str] | None = None
+    subject: EngineUnderTest,
+    reference: LoadedGraph,
+    data: Path,
+    on_step: OnStep,
+    refused: list[str] | None = None,
 ) -> list[Check] | str:
     """Depth metrics of both on labelled pictures, and what the engine loses of delta1; or why not.
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tosa_edge.atomic_files import atomic_path
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX
-from tosa_edge.pending import written
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
+    from tosa_edge.validate.engine_under_test import EngineUnderTest
     from tosa_edge.validate.runs import Feeds, Outputs
-    from tosa_edge.validate.subject import Subject
 
 MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.json", "expected.json"
 # Read once, when Polygraphy starts: TensorRT-RTX in the place of TensorRT.
@@ -52,14 +52,14 @@ def folder_for(path: Path, own: bool) -> Path:
     return path.with_name(name) if own else Path(name)
 
 
-def reproduce(subject: Subject, case: Case, feeds: Feeds, folder: Path) -> str:
+def reproduce(subject: EngineUnderTest, case: Case, feeds: Feeds, folder: Path) -> str:
     """Writes the files, and gives the command that fails where the engine did.
 
     A former case in the folder is replaced; beside anything else the next takes FOLDER-2, and so on.
     """
     numbers = (folder.with_name(f"{folder.name}-{n}") for n in count(2))
     folder = next(place for place in chain([folder], numbers) if not _holds_others(place))
-    with written(folder, folder=True) as there:
+    with atomic_path(folder, folder=True) as there:
         (there / INPUTS).write_text(feeds_json(feeds))
         expected = outputs_json([{case.tensor: array} for array in case.exact], "float32")
         (there / EXPECTED).write_text(expected)

@@ -15,9 +15,7 @@ from tests import media, tiny
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.reading import read_depth
-from tosa_edge.runtime.sinks.depth_maps import DepthMapsSink
-from tosa_edge.runtime.sinks.folder import FolderSink, millimetres, stretched
-from tosa_edge.runtime.sinks.point_clouds import PointCloudsSink
+from tosa_edge.runtime.sinks.files import DepthMapsSink, FolderSink, PointCloudsSink, millimetres, stretched
 
 
 def test_relative_depth_comes_back_within_a_rounding(tmp_path):

@@ -8,9 +8,9 @@ import pytest
 
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.sinks import newest
+from tosa_edge.runtime.sinks import wrappers as newest
 from tosa_edge.runtime.sinks.callback import CallbackSink
-from tosa_edge.runtime.sinks.newest import NewestOnly
+from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
 PATIENCE_S = 20
 

@@ -16,8 +16,8 @@ from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
 from tosa_edge.runtime.intrinsics import Intrinsics
 from tosa_edge.runtime.relative import FARTHEST, drawn_distances
-from tosa_edge.runtime.sinks.newest import NewestOnly
 from tosa_edge.runtime.sinks.rerun import RerunSink, required
+from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
 rerun = pytest.importorskip("rerun", reason="rerun-sdk is not installed: pip install 'tosa-edge[viewer]'")
 

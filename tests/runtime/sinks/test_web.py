@@ -13,7 +13,7 @@ from tests import tiny
 from tests.runtime.sinks.client import Viewer, ask, control
 from tests.runtime.sinks.results import flowing, result
 from tosa_edge.pictures.fit import plan
-from tosa_edge.runtime.sinks.small import shrunk, smaller
+from tosa_edge.runtime.sinks.thumbnails import shrunk, smaller
 from tosa_edge.runtime.sinks.web import WebSink
 
 

@@ -13,7 +13,7 @@ from tests import tiny
 from tests.runtime.sinks import client
 from tests.runtime.sinks.client import Viewer, ask, connect, control, everything, raw, request
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sinks.web import WebSink, connection, server
+from tosa_edge.runtime.sinks.web import WebSink, http, server
 
 # A request must not be able to make a thread of the server fail in a way that nobody thought of.
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -120,7 +120,7 @@ def test_a_body_of_a_wrong_length_is_not_read(here, length, status):
 
 
 def test_slow_clients_are_cut_off_and_hold_up_nobody(here, monkeypatch):
-    monkeypatch.setattr(connection, "REQUEST_S", 0.6)
+    monkeypatch.setattr(http, "REQUEST_S", 0.6)
     began = time.monotonic()
     slow = [connect(here) for _ in range(30)]
     dripping = slow[:3]
@@ -146,7 +146,7 @@ def test_those_who_say_nothing_cannot_lock_out_those_who_do(here):
 
 
 def test_a_body_that_never_comes_is_not_waited_for(here, monkeypatch):
-    monkeypatch.setattr(connection, "REQUEST_S", 0.3)
+    monkeypatch.setattr(http, "REQUEST_S", 0.3)
     head = request("POST", "/control", Content_Length="10", Content_Type="application/json", X_Tosa_Edge="1")
     assert raw(here, head + b"{").startswith(b"HTTP/1.1 408")
 

@@ -12,8 +12,8 @@ from tests.runtime.sinks import client
 from tests.runtime.sinks.client import Viewer, ask, connect, everything, raw, request
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sinks.web import WebSink, connection
-from tosa_edge.runtime.sinks.web.address import is_loopback
+from tosa_edge.runtime.sinks.web import WebSink, http
+from tosa_edge.runtime.sinks.web.guard import is_loopback
 from tosa_edge.runtime.sinks.web.site import _FILES
 
 # A request must not be able to make a thread of the server fail in a way that nobody thought of.
@@ -109,7 +109,7 @@ def test_what_is_loopback():
 
 
 def test_a_slow_stranger_gets_no_byte_either(abroad, monkeypatch):
-    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
+    monkeypatch.setattr(http, "REQUEST_S", 0.2)
     sock = connect(abroad[0])
     sock.sendall(b"GET / HT")
     assert everything(sock) == b""

@@ -12,7 +12,7 @@ from tests import tiny
 from tests.runtime.sinks import client
 from tests.runtime.sinks.client import Viewer, ask
 from tests.runtime.sinks.results import result
-from tosa_edge.runtime.sinks.web import WebSink, connection, pictures, site
+from tosa_edge.runtime.sinks.web import WebSink, http, site, view
 
 
 def settled(condition) -> None:
@@ -24,8 +24,8 @@ def settled(condition) -> None:
 
 def test_each_frame_is_encoded_once_for_all_and_never_for_nobody(sink, monkeypatch):
     encoded = []
-    real = pictures.jpeg
-    monkeypatch.setattr(pictures, "jpeg", lambda picture: encoded.append(1) or real(picture))
+    real = view.jpeg
+    monkeypatch.setattr(view, "jpeg", lambda picture: encoded.append(1) or real(picture))
     for index in range(50):
         sink.write(result(index))
     assert encoded == []
@@ -37,7 +37,7 @@ def test_each_frame_is_encoded_once_for_all_and_never_for_nobody(sink, monkeypat
 
 
 def test_a_viewer_that_does_not_read_holds_up_neither_the_run_nor_another(sink, monkeypatch):
-    monkeypatch.setattr(connection, "SEND_S", 0.5)
+    monkeypatch.setattr(http, "SEND_S", 0.5)
     size = (480, 640)  # enough bytes to fill what the sockets hold
     stuck, good = Viewer(sink.url), Viewer(sink.url)
     frames = [result(index, size=size) for index in range(4)]

@@ -11,8 +11,8 @@ import pytest
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
 from tosa_edge.runtime.sinks import window
-from tosa_edge.runtime.sinks.newest import NewestOnly
 from tosa_edge.runtime.sinks.window import WindowSink, require_window
+from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
 PATIENCE_S = 20
 

@@ -14,7 +14,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
 from tosa_edge.training.study import __main__ as command
-from tosa_edge.training.study import work
+from tosa_edge.training.study import run as work
 from tosa_edge.training.study.frames import read_folder
 from tosa_edge.training.study.score import load_net, score_frames, score_nothing
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.pending import Pending, cannot_write
+from tosa_edge.atomic_files import AtomicFile, write_error
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sinks import Result
 
@@ -21,7 +21,7 @@ class ContactSheetSink:
         self._count, self._columns = count, columns
         self._stride, self._seen = 1, 0
         self._panels: list[np.ndarray] = []
-        self._pending = Pending(path)
+        self._pending = AtomicFile(path)
 
     def write(self, result: Result) -> None:
         if self._seen % self._stride == 0:
@@ -39,7 +39,7 @@ class ContactSheetSink:
         try:
             self._pending.path.write_bytes(data)
         except OSError as error:
-            raise cannot_write(self._pending.final, error) from error
+            raise write_error(self._pending.final, error) from error
 
     def commit(self) -> Path | None:
         return self._pending.commit() if self._panels else None

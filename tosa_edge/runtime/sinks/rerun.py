@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.atomic_files import AtomicFile
 from tosa_edge.errors import MachineLacks
 from tosa_edge.info import GraphInfo
-from tosa_edge.pending import Pending
 from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.runtime.intrinsics import USUAL_FOV, CameraAt, Intrinsics
 from tosa_edge.runtime.relative import FARTHEST, drawn_distances
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.folder import millimetres
+from tosa_edge.runtime.sinks.files import millimetres
 from tosa_edge.runtime.sinks.rerun_viewer import RerunViewer
-from tosa_edge.runtime.sinks.small import jpeg, small_depth, small_overlay, small_picture
+from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_thumbnail, picture_thumbnail
 
 _FLUSH_S = 2.0
 
@@ -32,7 +32,7 @@ class RerunSink:
         self._rerun: Any = required()
         self._info, self._intrinsics = info, intrinsics
         self._scale = ColourScale(info.output)
-        self._pending = Pending(save) if save else None
+        self._pending = AtomicFile(save) if save else None
         self._viewer = None if save else RerunViewer()
         self.url = self._viewer.url if self._viewer else None
         self._stream = self._rerun.RecordingStream("tosa-edge")
@@ -46,14 +46,14 @@ class RerunSink:
 
     def write(self, result: Result) -> None:
         rr, log = self._rerun, self._stream.log
-        picture = small_picture(result)
+        picture = picture_thumbnail(result)
         self._stream.set_time("frame", sequence=result.frame.index)
         self._stream.set_time("time", duration=result.frame.timestamp)
         log("camera", self._pinhole(*picture.shape[:2]))
         log("camera/picture", _picture(rr, picture))
-        log("camera/depth", rr.DepthImage(self._thousandths(small_depth(result)), meter=1000))
+        log("camera/depth", rr.DepthImage(self._thousandths(depth_thumbnail(result)), meter=1000))
         if result.prediction.kept is not None:
-            log("kept", _picture(rr, small_overlay(result, self._info)))
+            log("kept", _picture(rr, overlay_thumbnail(result, self._info)))
         times = result.prediction.times_ms
         for name, value in (("fps", result.fps), ("age_ms", result.age_ms), *times.items()):
             log(f"numbers/{name}", rr.Scalars(value))

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.atomic_files import AtomicFile, write_error
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.pending import Pending, cannot_write
 from tosa_edge.pictures.opencv import opencv, silence
 from tosa_edge.runtime.sinks import Result
 
@@ -41,7 +41,7 @@ class VideoSink:
         self._written, self._paced = 0, paced
         self._began: float | None = None
         self._writer: Any = None
-        self._pending = Pending(path)
+        self._pending = AtomicFile(path)
 
     def write(self, result: Result) -> None:
         if self._writer is None:
@@ -65,7 +65,7 @@ class VideoSink:
         self._writer.write(panel)
         self._written += 1
         if self._written % _LOOK_EVERY == 0 and not shutil.disk_usage(self._pending.path.parent).free:
-            raise cannot_write(self._pending.final, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            raise write_error(self._pending.final, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def _open(self, width: int, height: int) -> None:
         cv2 = opencv()

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tosa_edge.errors import told
+from tosa_edge.errors import exit_code_of
 
 from .catalogue import attribution
 from .frames import load_assets
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse.parse_args(arguments)
     if args.out is None and not args.attribution:
         parse.error("--out is needed: the folder for the shards")
-    return told(lambda: render(args))
+    return exit_code_of(lambda: render(args))
 
 
 if __name__ == "__main__":

@@ -18,19 +18,19 @@ from pathlib import Path
 import torch
 
 from tosa_edge import machine
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.console import console
-from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import load_depth_net
-from tosa_edge.pending import write_bytes
 from tosa_edge.progress import progress
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frames import FrameSet, read_folder, read_renders
 from tosa_edge.training.study.results import Results
+from tosa_edge.training.study.run import Checkpoint, Scope, run, to_do
 from tosa_edge.training.study.tables import Report
 from tosa_edge.training.study.variants import study_variants
-from tosa_edge.training.study.work import Checkpoint, Scope, run, to_do
 
 RENDERS = "renders"
 QUICK_FRAMES = 25
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     for option in ("renders", "block", "sweep_limit", "batch"):
         if getattr(args, option) < 1:
             parser().error(f"--{option.replace('_', '-')} must be at least 1")
-    return told(lambda: study(args))
+    return exit_code_of(lambda: study(args))
 
 
 if __name__ == "__main__":

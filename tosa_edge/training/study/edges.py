@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.evaluation import metrics
 from tosa_edge.model import find_checkpoint
 from tosa_edge.pictures.opencv import opencv
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parse.add_argument("--shards", type=Path, required=True, help="renders that no training saw")
     parse.add_argument("--renders", type=int, default=60, help="how many of them, evenly spread")
     args = parse.parse_args(arguments)
-    return told(lambda: measure(args))
+    return exit_code_of(lambda: measure(args))
 
 
 def measure(args: argparse.Namespace) -> None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.pending import write_bytes
 from tosa_edge.training.study.flops import gflop, multiply_adds
 from tosa_edge.training.study.frames import FrameSet
 from tosa_edge.training.study.score import score_nothing

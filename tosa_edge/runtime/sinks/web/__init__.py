@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.web.address import is_loopback, listen, name_for_people
-from tosa_edge.runtime.sinks.web.guard import Guard, token_for
+from tosa_edge.runtime.sinks.web.guard import Guard, is_loopback, listen, name_for_people, token_for
 from tosa_edge.runtime.sinks.web.server import Server
 from tosa_edge.runtime.sinks.web.site import Site
 from tosa_edge.runtime.sinks.web.view import View

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tosa_edge.runtime.sinks.web.connection import Connection
+from tosa_edge.runtime.sinks.web.http import Connection
 
 MOST = 64
 _PATIENCE_S = 2.0

@@ -10,9 +10,8 @@ from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
-from tosa_edge.runtime.sinks.web.connection import Connection
 from tosa_edge.runtime.sinks.web.guard import Guard
-from tosa_edge.runtime.sinks.web.http import Refused, Request, Response
+from tosa_edge.runtime.sinks.web.http import Connection, Refused, Request, Response
 from tosa_edge.runtime.sinks.web.view import Moment, View
 
 Handler = Callable[[Connection, Request], None]

@@ -6,14 +6,16 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from tosa_edge.info import GraphInfo
-from tosa_edge.pictures.colour import COLOUR_MAPS, ColourScale
+from tosa_edge.pictures.colour import COLOUR_MAPS, ColourScale, colour
 from tosa_edge.runtime.sinks import Result
-from tosa_edge.runtime.sinks.web import numbers
+from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_thumbnail, picture_thumbnail
 from tosa_edge.runtime.sinks.web.controls import Controls
-from tosa_edge.runtime.sinks.web.pictures import TILES, Pictures
 
 # Nobody sees more; a model that is faster keeps its time for itself.
 MOST_FPS = 30
@@ -39,7 +41,7 @@ class View:
     def __init__(self, info: GraphInfo, label: str = "") -> None:
         self._info = info
         self.tiles = TILES[:2] if info.dense else TILES
-        self._about = numbers.of_model(info, label)
+        self._about = model_facts(info, label)
         self._changed = threading.Condition()
         self._scale = ColourScale(info.output)
         self._newest: Result | None = None
@@ -56,7 +58,7 @@ class View:
         with self._changed:
             self._newest = result
             if not self._history or self._now() - self._history[-1][0] >= 1 / MOST_FPS:
-                self._history.append((self._now(), result.fps, numbers.latency(result), result.age_ms))
+                self._history.append((self._now(), result.fps, latency(result), result.age_ms))
             self._step()
 
     def control(self, data: bytes) -> None:
@@ -118,13 +120,13 @@ class View:
         ends = self._scale.ends()
         return {
             **self._about,
-            **(numbers.of_result(self._newest) if self._newest else {}),
+            **(result_facts(self._newest) if self._newest else {}),
             "shown": self._pictures.result.frame.index if self._pictures else None,
             "seconds": round(self._now(), 3),
             "ended": self.ended,
             "controls": asdict(self._controls),
             "colour_maps": COLOUR_MAPS,
-            "swatches": numbers.swatches(self._controls.colour_map),
+            "swatches": swatches(self._controls.colour_map),
             "range": None if ends is None else [round(end, 4) for end in ends],
         }
 
@@ -134,3 +136,81 @@ class View:
     def _step(self) -> None:
         self._version += 1
         self._changed.notify_all()
+
+
+_SWATCHES = 17
+
+
+def model_facts(info: GraphInfo, label: str) -> dict[str, Any]:
+    """What does not change during a run."""
+    return {
+        "label": label,
+        "model": info.name,
+        "input": [info.height, info.width],
+        "precision": info.precision,
+        "kept_percent": None if info.dense else round(100 * info.kept / info.tokens),
+        "output": info.output,
+    }
+
+
+def result_facts(result: Result) -> dict[str, Any]:
+    times = result.prediction.times_ms
+    return {
+        "frame": result.frame.index,
+        "fps": round(result.fps, 2),
+        "latency_ms": latency(result),
+        "age_ms": round(result.age_ms, 2),
+        "dropped": result.dropped,
+        "reconnects": result.reconnects,
+        "stages_ms": {stage: round(taken, 3) for stage, taken in times.items()},
+    }
+
+
+def latency(result: Result) -> float:
+    """Milliseconds from a picture to its depth."""
+    return round(sum(result.prediction.times_ms.values()), 2)
+
+
+@lru_cache
+def swatches(colour_map: str) -> list[str]:
+    """Colours of a map from far to near, as a style sheet writes them."""
+    levels = np.linspace(0, 255, _SWATCHES).round().astype(np.uint8)
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colour(levels[None], colour_map)[0]]
+
+
+TILES = ("picture", "depth", "kept")
+
+
+class Pictures:
+    """Shared by all viewers: whoever comes first paints, the others wait for it and send the same bytes.
+
+    scale: the stream's; the result moves it once, in however many colours it is painted.
+    """
+
+    def __init__(self, result: Result, info: GraphInfo, scale: ColourScale) -> None:
+        self.result = result
+        self._info, self._scale = info, scale
+        self._lock = threading.Lock()
+        self._encoded: dict[str, tuple[Controls, bytes]] = {}
+        self._noticed = False
+
+    def encoded(self, tile: str, controls: Controls) -> bytes:
+        with self._lock:
+            if tile not in self._encoded or (tile == "depth" and self._encoded[tile][0] != controls):
+                self._encoded[tile] = controls, jpeg(self._painted(tile, controls.colour_map))
+            return self._encoded[tile][1]
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        return TILES if self.result.prediction.kept is not None else TILES[:2]
+
+    def _painted(self, tile: str, colour_map: str) -> np.ndarray:
+        if tile == "picture":
+            return picture_thumbnail(self.result)
+        if tile == "kept":
+            return overlay_thumbnail(self.result, self._info)
+        depth = depth_thumbnail(self.result)
+        if not self._noticed:
+            self._scale.update(depth)
+            self._noticed = True
+        return colour(self._scale.levels(depth), colour_map)

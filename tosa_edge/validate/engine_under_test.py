@@ -31,7 +31,7 @@ from tosa_edge.graph import LoadedGraph
 from tosa_edge.model import find_graph
 from tosa_edge.plugins.library import load_library
 from tosa_edge.validate.bisect import Tensor, marked, shown, stream
-from tosa_edge.validate.peers import graph_of
+from tosa_edge.validate.references import graph_of
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class EngineUnderTest:
     """`opened` is what `tosa-edge run` would open, and is what is judged.
 
     source: the MODEL it came from, which names its reference.
@@ -88,7 +88,7 @@ class Subject:
         return _built(graph, self.manifest, self.label), tensors, graph
 
 
-def find_subject(spec: str, reference: str | None = None, provider: str = AUTO) -> Subject:
+def find_engine_under_test(spec: str, reference: str | None = None, provider: str = AUTO) -> EngineUnderTest:
     """An engine that fits this machine, or the graph a MODEL means."""
     path = find_graph(spec)
     if not is_engine(path):
@@ -101,7 +101,7 @@ def find_subject(spec: str, reference: str | None = None, provider: str = AUTO) 
     return of_engine(path, manifest, graph_of(manifest, reference))
 
 
-def of_graph(graph: LoadedGraph, path: Path, provider: str = CPU) -> Subject:
+def of_graph(graph: LoadedGraph, path: Path, provider: str = CPU) -> EngineUnderTest:
     """Run as `tosa-edge run` would: optimised by ONNX Runtime when it is loaded."""
     if graph.info.form == "plugin":
         raise TosaEdgeError(
@@ -109,10 +109,10 @@ def of_graph(graph: LoadedGraph, path: Path, provider: str = CPU) -> Subject:
             "Validate its portable form, or an engine that was built from it.",
         )
     opened = on_onnxruntime(graph, provider=provider)
-    return Subject(path, opened, precision_of(graph), str(path), graph, graph)
+    return EngineUnderTest(path, opened, precision_of(graph), str(path), graph, graph)
 
 
-def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Subject:
+def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> EngineUnderTest:
     """An engine on the disk.
 
     Args:
@@ -121,14 +121,14 @@ def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Subjec
     if manifest.backend == ONNXRUNTIME:
         graph = load_engine_graph(path)
         opened = on_onnxruntime(graph, provider=provider_of(manifest))
-        return Subject(path, opened, manifest.precision, manifest.source, own, graph, manifest)
+        return EngineUnderTest(path, opened, manifest.precision, manifest.source, own, graph, manifest)
     if own is None:
         raise TosaEdgeError(
             f"the graph {path} was built from is not here any more, and the engine alone does not tell it",
             f"Put {manifest.source} back as it was, or build the engine again.",
         )
     opened = on_tensorrt(path, manifest)
-    return Subject(path, opened, manifest.precision, manifest.source, own, manifest=manifest)
+    return EngineUnderTest(path, opened, manifest.precision, manifest.source, own, manifest=manifest)
 
 
 def _refuse_elsewhere(path: Path, manifest: Manifest) -> None:

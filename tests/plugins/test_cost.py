@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tosa_edge.nn import tosa
 from tosa_edge.plugins import launch
-from tosa_edge.plugins.work import Sizes, attention, columns, gather, importance, scatter, statistics, table
+from tosa_edge.plugins.cost import Sizes, attention, columns, gather, importance, scatter, statistics, table
 
 B, T, K, D, H = 3, 50, 20, 64, 2
 SIZES = Sizes(T, K, D, H, 2 * H, stride=8, size=2, batch=B)

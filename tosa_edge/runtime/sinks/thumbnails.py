@@ -22,19 +22,19 @@ def smaller(size: tuple[int, ...]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def small_picture(result: Result) -> np.ndarray:
+def picture_thumbnail(result: Result) -> np.ndarray:
     picture = result.frame.picture
     return resample(picture, smaller(picture.shape[:2]))
 
 
-def small_depth(result: Result) -> np.ndarray:
+def depth_thumbnail(result: Result) -> np.ndarray:
     depth = result.prediction.depth
     return resample(depth, smaller(depth.shape))
 
 
-def small_overlay(result: Result, info: GraphInfo) -> np.ndarray:
+def overlay_thumbnail(result: Result, info: GraphInfo) -> np.ndarray:
     """The kept patches over the picture; drawn small, which is many times as fast for a large frame."""
-    picture = small_picture(result)
+    picture = picture_thumbnail(result)
     share = kept_share(result.prediction.kept, info.grid)
     return overlay(picture, share, shrunk(result.prediction.fit, picture.shape[:2]))
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.every import every
 from tosa_edge.files import read_bytes
 from tosa_edge.limits import BYTES
 from tosa_edge.model import WEIGHTS
+from tosa_edge.protobuf_walk import every
 
 if TYPE_CHECKING:
     import onnx

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DEEPEST = 100  # as deep as protobuf lets subgraphs lie in each other
 
 
-def check_unfolded(proto: onnx.ModelProto, what: str) -> None:
+def check_inlined_size(proto: onnx.ModelProto, what: str) -> None:
     """Raises ValueError for functions that never end, our error for a graph that gets too large."""
     functions = {_key(f, f.name): f for f in proto.functions}
     sizes: dict[tuple[str, ...], tuple[int, int]] = {}

@@ -15,25 +15,23 @@ import numpy as np
 from tosa_edge.calibration.ranges import feeds_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
-from tosa_edge.validate.bisect import Departed
+from tosa_edge.validate.bisect import Comparison, Divergence, locate
 from tosa_edge.validate.checks import Check
-from tosa_edge.validate.comparison import Comparison
-from tosa_edge.validate.locate import locate
+from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import Case, folder_for, reproduce
 from tosa_edge.validate.runs import DidNotRun, Outputs, outputs_of
-from tosa_edge.validate.subject import Subject
 
 OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Proof:
+class ParityReport:
     """`departed` and `command` are there after a failure that could be followed to a layer."""
 
     checks: tuple[Check, ...]
     pictures: int
     notes: tuple[str, ...] = ()
-    departed: Departed | None = None
+    departed: Divergence | None = None
     command: str | None = None
 
     @property
@@ -46,17 +44,19 @@ class Proof:
 
 
 def prove(
-    subject: Subject,
+    subject: EngineUnderTest,
     reference: LoadedGraph,
     pictures: np.ndarray,
     on_step: OnStep = lambda what, done, total: None,
-) -> Proof:
+) -> ParityReport:
     """Runs everything on the pictures, uint8 [n, H, W, 3], and judges it."""
     feeds = list(feeds_of(reference.info, pictures))
-    work = Comparison(subject, reference, feeds, lambda: tick())
+    comparison = Comparison(subject, reference, feeds, lambda: tick())
     # At most: exact depth for patches that were met before is not computed again.
-    most = len(feeds) * (2 + (work.peer is not None and work.peer is not reference) * (1 + work.selects))
-    most += len(feeds) * work.selects
+    most = len(feeds) * (
+        2 + (comparison.peer is not None and comparison.peer is not reference) * (1 + comparison.selects)
+    )
+    most += len(feeds) * comparison.selects
     done = count(1)
 
     def tick() -> None:
@@ -66,12 +66,12 @@ def prove(
     try:
         ours = outputs_of(subject.opened.backend, feeds, tick)
     except DidNotRun as failure:
-        return Proof((Check("runs", None, None, False),), len(pictures), (failure.what,))
-    theirs = work.run(reference)
-    work.remember(theirs)
+        return ParityReport((Check("runs", None, None, False),), len(pictures), (failure.what,))
+    theirs = comparison.run(reference)
+    comparison.remember(theirs)
     found = [checks.at_most("not_finite", checks.not_finite(o["depth"] for o in ours), 0)]
     wrong = 0
-    if work.selects:
+    if comparison.selects:
         wrong = checks.wrong_patches((o["kept"] for o in ours), reference.info.tokens)
         shares = checks.overlaps([o["kept"] for o in ours], [o["kept"] for o in theirs]).mean(axis=1)
         least = checks.LEAST_OVERLAP.get(subject.precision)
@@ -82,43 +82,45 @@ def prove(
         ]
     limit = None
     if not wrong:  # they can be given to the reference
-        judged, limit = _depth(work, ours, theirs)
+        judged, limit = _depth(comparison, ours, theirs)
         found += judged
         if limit is None:
             notes.append("the graph it was quantised to is not here: its depth error has no limit")
     on_step("validating", most, most)
-    proof = Proof(tuple(found), len(pictures), tuple(notes))
-    if proof.passed:
-        return proof
+    report = ParityReport(tuple(found), len(pictures), tuple(notes))
+    if report.passed:
+        return report
     # The marked engine, its peer and the exact values of both: once more, to see where it begins.
-    more, again = len(feeds) * (2 if work.peer is None else 4), count(1)
-    work.tick = lambda: on_step("finding the layer", min(next(again), more), more)
-    return _followed(proof, work, ours, theirs, limit)
+    more, again = len(feeds) * (2 if comparison.peer is None else 4), count(1)
+    comparison.tick = lambda: on_step("finding the layer", min(next(again), more), more)
+    return _followed(report, comparison, ours, theirs, limit)
 
 
-def _depth(work: Comparison, ours: Outputs, theirs: Outputs) -> tuple[list[Check], float | None]:
-    exact = [o["depth"] for o in work.exact(ours)]
-    least = checks.floor(exact, checks.roundings_of(work.reference.proto))
+def _depth(comparison: Comparison, ours: Outputs, theirs: Outputs) -> tuple[list[Check], float | None]:
+    exact = [o["depth"] for o in comparison.exact(ours)]
+    least = checks.floor(exact, checks.roundings_of(comparison.reference.proto))
     noise, more = None, []
-    if work.peer is not None:
-        peer = theirs if work.peer is work.reference else work.run(work.peer)
-        noise = checks.error([o["depth"] for o in peer], [o["depth"] for o in work.exact(peer)])
+    if comparison.peer is not None:
+        peer = theirs if comparison.peer is comparison.reference else comparison.run(comparison.peer)
+        noise = checks.error([o["depth"] for o in peer], [o["depth"] for o in comparison.exact(peer)])
         more.append(checks.at_most("depth_error_same_precision", noise, None))
     limit = checks.depth_limit(noise, least)
     error = checks.error([o["depth"] for o in ours], exact)
     return [checks.at_most("depth_error", error, limit), *more], limit
 
 
-def _followed(proof: Proof, work: Comparison, ours: Outputs, theirs: Outputs, limit: float | None) -> Proof:
+def _followed(
+    report: ParityReport, comparison: Comparison, ours: Outputs, theirs: Outputs, limit: float | None
+) -> ParityReport:
     """The first layer that departs, and the command that shows it."""
-    subject = work.subject
-    departed, case = locate(work, theirs)
-    feeds = work.feeds
-    if case is None and any(check.name == "depth_error" for check in proof.failed) and limit is not None:
+    subject = comparison.subject
+    departed, case = locate(comparison, theirs)
+    feeds = comparison.feeds
+    if case is None and any(check.name == "depth_error" for check in report.failed) and limit is not None:
         # Wrong as a whole, though nothing that was looked into departs.
-        case = Case("depth", [o["depth"] for o in work.exact(ours)], limit)
+        case = Case("depth", [o["depth"] for o in comparison.exact(ours)], limit)
     if case is None:
-        return proof
+        return report
     own = subject.source != str(subject.path)
     command = reproduce(subject, case, feeds, folder_for(subject.path, own))
-    return replace(proof, departed=departed, command=command)
+    return replace(report, departed=departed, command=command)

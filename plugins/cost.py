@@ -1,6 +1,6 @@
 """How much each kernel has to do, counted from sizes: what a roofline is made of.
 
-`python -m tosa_edge.plugins.work` prints the table of docs/kernels.md.
+`python -m tosa_edge.plugins.cost` prints the table of docs/kernels.md.
 
 An operation is one multiplication or addition; exponentials and comparisons are not counted. Bytes are those
 of every tensor once: what is read again comes from cache.
@@ -106,7 +106,7 @@ def table(tokens: int, width: int, heads: int, keep: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tosa_edge.plugins.work", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tosa_edge.plugins.cost", description=__doc__)
     parser.add_argument("--tokens", type=int, default=1369)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--heads", type=int, default=6)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """`reused` when the engine was there already, of the same model and settings, and fit to load.
 
     checks: of the validation; where one failed, `departed` is the first layer that departs from float32, and
@@ -43,7 +43,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Watch:
+class BuildProgress:
     """Whom to tell: that another build of the same engine runs, how far a step of this one is, and in words
     what is about to be made, and replaced."""
 

@@ -20,7 +20,7 @@ from tosa_edge.errors import MachineLacks, TosaEdgeError
 _AGAIN = "Build it again with `tosa-edge build`, and validate it: tosa-edge validate ENGINE."
 
 
-class Lane:
+class Execution:
     """The buffers stay where they are, for a captured graph has their addresses in it.
 
     Made, used and closed while the context is current.

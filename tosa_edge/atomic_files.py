@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 
-_open: set[Pending] = set()
-_folders: list[list[Path]] = []  # of each block under `gone_if_empty`
+_open: set[AtomicFile] = set()
+_folders: list[list[Path]] = []  # of each block under `remove_if_empty`
 
 
-class Pending:
+class AtomicFile:
     """Claims `final` at once, so that a place that cannot be written is known before the work, not after.
 
     The temporary name keeps the suffix, by which OpenCV chooses a format.
@@ -36,7 +36,7 @@ class Pending:
                 self.path.touch()
         except OSError as error:
             self.abort()
-            raise cannot_write(final, error) from error
+            raise write_error(final, error) from error
         _open.add(self)
 
     def commit(self) -> Path:
@@ -50,7 +50,7 @@ class Pending:
             os.replace(self.path, self.final)
         except OSError as error:
             self.abort()
-            raise cannot_write(self.final, error) from error
+            raise write_error(self.final, error) from error
         _open.discard(self)
         return self.final
 
@@ -65,7 +65,7 @@ class Pending:
 
 
 @contextlib.contextmanager
-def gone_if_empty() -> Iterator[list[Path]]:
+def remove_if_empty() -> Iterator[list[Path]]:
     """A list for folders, innermost first: those in which nothing came to be go when the block ends."""
     made: list[Path] = []
     _folders.append(made)
@@ -92,14 +92,14 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 @contextlib.contextmanager
-def written(final: Path, folder: bool = False) -> Iterator[Path]:
+def atomic_path(final: Path, folder: bool = False) -> Iterator[Path]:
     """A temporary place to write to: moved to `final` when the block ends well, gone when it does not."""
-    pending = Pending(final, folder)
+    pending = AtomicFile(final, folder)
     try:
         yield pending.path
     except OSError as error:
         pending.abort()
-        raise cannot_write(final, error) from error
+        raise write_error(final, error) from error
     except BaseException:
         pending.abort()
         raise
@@ -108,11 +108,11 @@ def written(final: Path, folder: bool = False) -> Iterator[Path]:
 
 def write_bytes(final: Path, data: bytes) -> None:
     """All of `data` under `final`, or an error and nothing."""
-    with written(final) as path:
+    with atomic_path(final) as path:
         path.write_bytes(data)
 
 
-def cannot_write(path: Path, error: OSError) -> TosaEdgeError:
+def write_error(path: Path, error: OSError) -> TosaEdgeError:
     if isinstance(error, FileExistsError | NotADirectoryError):
         file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), path)
         return TosaEdgeError(

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.plugins import SELECTIVE_ATTENTION, quick
+from tosa_edge.plugins import SELECTIVE_ATTENTION
+from tosa_edge.plugins import quick_deployable as quick
 
 BATCH, TOKENS, KEPT, WIDTH = 2, 130, 70, 384
 ROW = (WIDTH,)

@@ -1,6 +1,6 @@
 """A model card's pictures: held-out renders, the best, the middling and the worst, beside the truth.
 
-    python -m tosa_edge.training.study.sheet tosa_depth_s --shards HELD_OUT -o docs/models/tosa_depth_s.jpg
+    python -m tosa_edge.training.study.card_pictures tosa_depth_s --shards HELD_OUT -o FILE.jpg
 
 Rows are chosen by how dense scores, so that failures are shown with the same right as successes. Columns:
 picture, truth, dense, g1 and g3 at keep 0.5, and where dense is wrong (black right, white 50 % off or more).
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tosa_edge.errors import TosaEdgeError, told
+from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.evaluation import metrics
 from tosa_edge.model import find_checkpoint
 from tosa_edge.nn.tosa import Pattern, grouped
@@ -57,7 +57,7 @@ def row(frame: Frame, predictions: list[np.ndarray]) -> np.ndarray:
     return np.hstack([np.pad(t, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for t in tiles])
 
 
-def draw_sheet(checkpoint: Path, shards: Path, frames: int, count: int) -> np.ndarray:
+def draw_card_pictures(checkpoint: Path, shards: Path, frames: int, count: int) -> np.ndarray:
     config = load_depth_net(checkpoint).config
     kept = read_renders("renders", shards, (config.height, config.width), frames).frames
     net = load_net(checkpoint, torch.float32)
@@ -92,11 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     parse.add_argument("--count", type=int, default=3, help="rows of each kind")
     parse.add_argument("-o", "--out", type=Path, required=True)
     args = parse.parse_args(arguments)
-    return told(lambda: write_sheet(args))
+    return exit_code_of(lambda: write_card_pictures(args))
 
 
-def write_sheet(args: argparse.Namespace) -> None:
-    sheet = draw_sheet(find_checkpoint(args.checkpoint), args.shards, args.frames, args.count)
+def write_card_pictures(args: argparse.Namespace) -> None:
+    sheet = draw_card_pictures(find_checkpoint(args.checkpoint), args.shards, args.frames, args.count)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     cv2 = opencv()
     if not cv2.imwrite(str(args.out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]):

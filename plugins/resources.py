@@ -47,7 +47,7 @@ def resources(cubin: bytes) -> dict[str, int]:
     return {"registers": registers, "spilled": stack + local}
 
 
-def over_budget(index: dict[str, Any]) -> list[str]:
+def over_limits(index: dict[str, Any]) -> list[str]:
     """The kernels that spill registers or ask for more shared memory than their architecture has."""
     return [
         f"{e['operator']} {e['function']} {e['precision']} sm_{e['sm']}: {e['spilled']} bytes spilled, "
@@ -67,7 +67,7 @@ def table(index: dict[str, Any]) -> str:
     return _columns("registers/KiB shared, ! spills", rows)
 
 
-def ways_table(kernels: Iterable[Kernel]) -> str:
+def launches_table(kernels: Iterable[Kernel]) -> str:
     """Every way to launch kernels in half precision that something is known of; what is chosen has a star.
 
     Registers of a thread, warps that a multiprocessor holds at a time, estimates at the sizes that ship.

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests import tiny
 from tosa_edge import DepthModel
-from tosa_edge.training.study.stale import OTHERS, losses, main, table
+from tosa_edge.training.study.token_age import OTHERS, losses, main, table
 
 
 def test_tokens_of_another_picture_cost_a_model_nothing_that_does_not_read_them(tmp_path):

@@ -17,7 +17,7 @@ from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.builder.build import build
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.validate.verb import validate
+from tosa_edge.validate.validate import validate
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
 

@@ -1,4 +1,4 @@
-"""What stale tokens cost: `python -m tosa_edge.training.study.stale --shards DIR [--model NAME]`.
+"""What stale tokens cost: `python -m tosa_edge.training.study.token_age --shards DIR [--model NAME]`.
 
 The reuse form on the tokens of another picture, the one a few pixels aside or another scene altogether,
 against the same form on the tokens of its own: the loss of delta1 by how much the picture has changed, as
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.errors import told
+from tosa_edge.errors import exit_code_of
 from tosa_edge.evaluation.metrics import score_relative
 from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.runtime.refresh import look
@@ -65,12 +65,12 @@ def table(found: np.ndarray) -> list[dict[str, float]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parse = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.stale")
+    parse = argparse.ArgumentParser(prog="python -m tosa_edge.training.study.token_age")
     parse.add_argument("--shards", type=Path, required=True, help="frames that no training saw")
     parse.add_argument("--model", default=DEFAULT_MODEL)
     parse.add_argument("--frames", type=int, default=100)
     args = parse.parse_args(arguments)
-    return told(lambda: measure(args))
+    return exit_code_of(lambda: measure(args))
 
 
 def measure(args: argparse.Namespace) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.validate.checks import Check
+from tosa_edge.validate.engine_under_test import find_engine_under_test
 from tosa_edge.validate.labelled import on_data
-from tosa_edge.validate.peers import find_reference, refuse_foreign
+from tosa_edge.validate.parity import ParityReport, prove
 from tosa_edge.validate.pictures import real_pictures
-from tosa_edge.validate.proof import Proof, prove
-from tosa_edge.validate.subject import find_subject
+from tosa_edge.validate.references import find_reference, refuse_foreign
 
 
 def validate(
@@ -31,7 +31,7 @@ def validate(
         data: a folder of pictures with depth: compared on them, and scored on all of them.
         provider: of ONNX Runtime, for a MODEL.
     """
-    subject = find_subject(engine, reference, provider)
+    subject = find_engine_under_test(engine, reference, provider)
     try:
         exact = find_reference(reference or subject.source)
     except MachineLacks:
@@ -46,28 +46,28 @@ def validate(
     refuse_foreign(exact, subject.info, subject.label)
     refused: list[str] = []
     pictures = real_pictures(exact.info, data, refused)
-    proof = prove(subject, exact, pictures, on_step)
-    if data is not None and not any(check.name == "runs" for check in proof.checks):
-        proof = _scored(proof, on_data(subject, exact, data, on_step, refused))
+    report = prove(subject, exact, pictures, on_step)
+    if data is not None and not any(check.name == "runs" for check in report.checks):
+        report = _scored(report, on_data(subject, exact, data, on_step, refused))
     return {
-        "passed": proof.passed,
-        "checks": [check.as_dict() for check in proof.checks],
+        "passed": report.passed,
+        "checks": [check.as_dict() for check in report.checks],
         "engine": str(subject.path),
         "reference": exact.label,
         "precision": subject.precision,
         "backend": subject.backend,
         "provider": subject.provider,
-        "pictures": proof.pictures,
+        "pictures": report.pictures,
         "data": None if data is None else str(data),
-        "departed": proof.departed.layer if proof.departed else None,
-        "reproduce": proof.command,
-        "notes": list(proof.notes),
+        "departed": report.departed.layer if report.departed else None,
+        "reproduce": report.command,
+        "notes": list(report.notes),
         "refused": list(dict.fromkeys(refused)),
     }
 
 
-def _scored(proof: Proof, found: list[Check] | str) -> Proof:
+def _scored(report: ParityReport, found: list[Check] | str) -> ParityReport:
     """With the metrics, or with the reason why there are none."""
     if isinstance(found, str):
-        return replace(proof, notes=(*proof.notes, found))
-    return replace(proof, checks=(*proof.checks, *found))
+        return replace(report, notes=(*report.notes, found))
+    return replace(report, checks=(*report.checks, *found))

@@ -103,3 +103,23 @@ class NewestOnly:
         what = error.what if isinstance(error, TosaEdgeError) else str(error) or type(error).__name__
         what = " ".join(what.split())  # OpenCV writes several lines
         self._on_event(f"{type(self._viewer).__name__} ended, the run goes on: {what}")
+
+
+class OfStream:
+    """A sink that sees one stream only."""
+
+    def __init__(self, stream: int, sink: Sink) -> None:
+        self._stream, self._sink = stream, sink
+
+    def write(self, result: Result) -> None:
+        if result.stream == self._stream:
+            self._sink.write(result)
+
+    def seal(self) -> None:
+        self._sink.seal()
+
+    def commit(self) -> Path | None:
+        return self._sink.commit()
+
+    def abort(self) -> None:
+        self._sink.abort()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from tests.nets import TINY, tiny_checkpoint
-from tosa_edge.training.study.sheet import GAP, LABEL, chosen_rows, main
+from tosa_edge.training.study.card_pictures import GAP, LABEL, chosen_rows, main
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 5))

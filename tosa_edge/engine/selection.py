@@ -31,7 +31,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Ways:
+class LayerChoice:
     """Whose layers to build with; of two ways the faster engine is kept."""
 
     ways: tuple[str, ...] = (NATIVE,)
@@ -70,7 +70,7 @@ def choose_all(asked: str, provider: str, machine: Machine, targets: tuple[int, 
     return replace(choice, provider=found, notes=(*(choice.notes if found == CPU else ()), *notes))
 
 
-def choose_plugin(asked: str, backend: str, library: Path | None, operators: int) -> Ways:
+def choose_plugin(asked: str, backend: str, library: Path | None, operators: int) -> LayerChoice:
     """`--plugin` for one engine.
 
     Args:
@@ -81,12 +81,12 @@ def choose_plugin(asked: str, backend: str, library: Path | None, operators: int
         raise TosaEdgeError(f"there is no --plugin {asked}", f"Choose one of: {', '.join(PLUGIN_CHOICES)}.")
     if asked == "on":
         _require_plugin(backend, library, operators)
-        return Ways((PLUGIN,))
+        return LayerChoice((PLUGIN,))
     if asked == "off" or backend != TENSORRT or not operators:
-        return Ways()
+        return LayerChoice()
     if library is None:
-        return Ways(notes=("our plugin is not here (docs/plugin.md): built of TensorRT's own layers",))
-    return Ways((NATIVE, PLUGIN))
+        return LayerChoice(notes=("our plugin is not here (docs/plugin.md): built of TensorRT's own layers",))
+    return LayerChoice((NATIVE, PLUGIN))
 
 
 def _require_plugin(backend: str, library: Path | None, operators: int) -> None:
