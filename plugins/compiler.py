@@ -65,8 +65,8 @@ def compile_one(kernel: Kernel, every_way: bool = False) -> list[tuple[bytes, di
     """
     made, half = [_compiled(kernel)], kernel.precision == "fp16"
     if (every_way and half) or not fits(made[0][1], kernel.architecture):
-        made += [_compiled(way) for way in kernel.ways()[1:]]
-    ways = [(way.launch, entry) for way, (_, entry) in zip(kernel.ways(), made, strict=False)]
+        made += [_compiled(way) for way in kernel.launch_options()[1:]]
+    ways = [(way.launch, entry) for way, (_, entry) in zip(kernel.launch_options(), made, strict=False)]
     best = choose(ways, kernel.architecture, half) or 0
     return [made[best], *made[:best], *made[best + 1 :]]
 

@@ -34,53 +34,53 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Work:
+class Cost:
     """Operations of matrix products, operations of the ordinary cores, bytes."""
 
     matrix: int
     ordinary: int
     bytes: int
 
-    def __add__(self, other: Work) -> Work:
-        return Work(self.matrix + other.matrix, self.ordinary + other.ordinary, self.bytes + other.bytes)
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.matrix + other.matrix, self.ordinary + other.ordinary, self.bytes + other.bytes)
 
 
-def statistics(s: Sizes) -> Work:
+def statistics(s: Sizes) -> Cost:
     q, t, statistics = s.queries, s.tokens, 2 * 4 * s.heads * PARTS * s.queries
     weights = s.size * s.hidden * (2 * s.heads + 1)
-    return Work(
+    return Cost(
         s.batch * 2 * q * t * s.width,
         s.batch * 4 * q * t * s.heads * s.hidden,
         s.batch * (s.size * (q + t) * s.width + statistics) + weights,
     )
 
 
-def columns(s: Sizes) -> Work:
+def columns(s: Sizes) -> Cost:
     first = statistics(s)
-    return Work(
+    return Cost(
         first.matrix, first.ordinary, first.bytes + 4 * s.batch * (s.tokens + 2 * s.heads * s.queries)
     )
 
 
-def importance(s: Sizes) -> Work:
+def importance(s: Sizes) -> Cost:
     return statistics(s) + columns(s)
 
 
-def gather(s: Sizes) -> Work:
+def gather(s: Sizes) -> Cost:
     numbers = s.kept * s.width
-    return Work(
+    return Cost(
         0, 8 * s.batch * numbers, s.batch * (3 * s.size * numbers + 4 * s.kept) + 2 * s.size * s.width
     )
 
 
-def attention(s: Sizes) -> Work:
-    return Work(4 * s.batch * s.kept**2 * s.width, 0, 4 * s.batch * s.kept * s.width * s.size)
+def attention(s: Sizes) -> Cost:
+    return Cost(4 * s.batch * s.kept**2 * s.width, 0, 4 * s.batch * s.kept * s.width * s.size)
 
 
-def scatter(s: Sizes) -> Work:
+def scatter(s: Sizes) -> Cost:
     rows = (s.tokens - s.kept) + 2 * s.kept + s.tokens
     moved = s.batch * (s.size * rows * s.width + 4 * s.kept) + s.size * s.width
-    return Work(0, 2 * s.batch * s.kept * s.width, moved)
+    return Cost(0, 2 * s.batch * s.kept * s.width, moved)
 
 
 def table(tokens: int, width: int, heads: int, keep: float) -> str:

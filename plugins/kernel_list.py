@@ -28,7 +28,7 @@ class Kernel:
     launch: Launch
     architecture: int
 
-    def ways(self) -> list[Kernel]:
+    def launch_options(self) -> list[Kernel]:
         """This one, and the same work launched otherwise."""
         return [replace(self, launch=one) for one in (self.launch, *self.launch.others)]
 

@@ -75,7 +75,7 @@ def launches_table(kernels: Iterable[Kernel]) -> str:
     rows: dict[str, dict[int, str]] = {}
     for kernel in (k for k in kernels if k.precision == "fp16" and k.launch.others):
         shape = " ".join(f"{n} {v}" for n, v in kernel.shape)
-        for way in sorted(kernel.ways(), key=lambda k: str(k.launch.constants)):
+        for way in sorted(kernel.launch_options(), key=lambda k: str(k.launch.constants)):
             of, known = way.launch.constants, facts.of(way.launch, True, kernel.architecture)
             if known is not None:
                 blocks = "x".join(str(of[n]) for n in of if n.startswith("BLOCK"))

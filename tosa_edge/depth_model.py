@@ -279,7 +279,7 @@ def checked(frame: Any) -> np.ndarray:
         )
     frame = np.asarray(frame)
     if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise TosaEdgeError(*_shape_told(frame.shape))
+        raise TosaEdgeError(*_shape_text(frame.shape))
     if frame.dtype == np.uint8:
         return frame
     if not np.issubdtype(frame.dtype, np.floating):
@@ -299,7 +299,7 @@ def checked(frame: Any) -> np.ndarray:
     return np.round(frame * 255).astype(np.uint8)
 
 
-def _shape_told(shape: tuple[int, ...]) -> tuple[str, str]:
+def _shape_text(shape: tuple[int, ...]) -> tuple[str, str]:
     """What an array of this shape is instead of a colour picture, and what makes one of it."""
     said = list(shape)
     if 0 in shape:

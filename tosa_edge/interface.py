@@ -6,7 +6,8 @@ Whoever fits frames, paints them and compares engines relies on it, and none of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,32 +16,22 @@ if TYPE_CHECKING:
     from tosa_edge.info import GraphInfo
 
 
-class Port(Protocol):
+@dataclass(frozen=True)
+class Port:
     """An input or an output; `dtype` is NumPy's name."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dtype(self) -> str: ...
-
-    @property
-    def shape(self) -> tuple[Any, ...]: ...
-
-
-class Wanted(NamedTuple):
     name: str
     dtype: str
     shape: tuple[Any, ...]
 
 
-def wanted(info: GraphInfo) -> tuple[tuple[Wanted, ...], tuple[Wanted, ...]]:
+def wanted(info: GraphInfo) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The inputs and outputs that a graph of this description has."""
-    image = Wanted("image", "uint8", (info.batch, info.height, info.width, 3))
-    depth = Wanted("depth", "float32", (info.batch, info.height, info.width))
+    image = Port("image", "uint8", (info.batch, info.height, info.width, 3))
+    depth = Port("depth", "float32", (info.batch, info.height, info.width))
     if info.dense:
         return (image,), (depth,)
-    kept = Wanted("kept", "int32", (info.batch, len(info.selections), info.kept))
+    kept = Port("kept", "int32", (info.batch, len(info.selections), info.kept))
     return ((image, kept), (depth,)) if info.form == "reuse" else ((image,), (depth, kept))
 
 
@@ -63,13 +54,13 @@ def check_outputs(info: GraphInfo, outputs: dict[str, np.ndarray]) -> None:
     for port in wanted(info)[1]:
         found = outputs[port.name]
         if (found.dtype.name, found.shape) != (port.dtype, port.shape):
-            given = Wanted(port.name, found.dtype.name, found.shape)
+            given = Port(port.name, found.dtype.name, found.shape)
             raise ValueError(f"gave {_said(given)}, and its description says {_said(port)}")
     if "kept" in outputs and not 0 <= outputs["kept"].min() <= outputs["kept"].max() < info.tokens:
         raise ValueError(f"kept a patch that is none of its {info.tokens}")
 
 
-def ports_of(values: Iterable[onnx.ValueInfoProto]) -> list[Wanted]:
+def ports_of(values: Iterable[onnx.ValueInfoProto]) -> list[Port]:
     """Of a graph; a side without a fixed length has its name, or `?`, in the shape."""
     from onnx.helper import tensor_dtype_to_np_dtype
 
@@ -83,7 +74,7 @@ def ports_of(values: Iterable[onnx.ValueInfoProto]) -> list[Wanted]:
             dtype = tensor_dtype_to_np_dtype(tensor.elem_type).name
         except KeyError:
             dtype = "nothing that is known"
-        found.append(Wanted(value.name, dtype, shape))
+        found.append(Port(value.name, dtype, shape))
     return found
 
 

@@ -18,7 +18,7 @@ def every(message: Any, *kinds: str) -> Iterator[Any]:
         message = waiting.pop()
         if message.DESCRIPTOR.name in kinds:
             yield message
-        for name, repeated in _ways(kinds, message.DESCRIPTOR):
+        for name, repeated in _routes(kinds, message.DESCRIPTOR):
             if repeated:
                 waiting += getattr(message, name)
             elif message.HasField(name):
@@ -26,7 +26,7 @@ def every(message: Any, *kinds: str) -> Iterator[Any]:
 
 
 @functools.cache
-def _ways(kinds: tuple[str, ...], descriptor: Any) -> tuple[tuple[str, bool], ...]:
+def _routes(kinds: tuple[str, ...], descriptor: Any) -> tuple[tuple[str, bool], ...]:
     """The fields of a message that can lead to one of the kinds, and whether they are repeated."""
     return tuple(
         (field.name, _is_repeated(field))

@@ -21,10 +21,10 @@ def end_at_second_signal() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading,), name="tosa-edge signals", daemon=True).start()
+    threading.Thread(target=_wait, args=(reading,), name="tosa-edge signals", daemon=True).start()
 
 
-def _watch(reading: int) -> None:
+def _wait(reading: int) -> None:
     heard: list[int] = []
     while len(heard) < 2:
         heard += (number for number in os.read(reading, 1) if number in (signal.SIGINT, signal.SIGTERM))

@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 from tests import tiny
-from tosa_edge.backends import Port
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
+from tosa_edge.interface import Port
 
 
 def graph(about=None) -> LoadedGraph:
@@ -28,7 +28,7 @@ def test_gives_the_known_depth_and_patches():
 
 def test_names_its_ports():
     with OnnxRuntimeBackend(graph(tiny.selective_info())) as backend:
-        assert backend.inputs == (Port("image", (1, tiny.HEIGHT, tiny.WIDTH, 3), "uint8"),)
+        assert backend.inputs == (Port("image", "uint8", (1, tiny.HEIGHT, tiny.WIDTH, 3)),)
         assert [(p.name, p.dtype) for p in backend.outputs] == [("depth", "float32"), ("kept", "int32")]
 
 

@@ -10,9 +10,9 @@ from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import EngineFile
 from tosa_edge.engine.gpu import Gpu
 from tosa_edge.engine.host import Machine
-from tosa_edge.engine.manifest import Host, Manifest, Port
+from tosa_edge.engine.manifest import Host, Manifest
 from tosa_edge.info import GraphInfo
-from tosa_edge.interface import wanted
+from tosa_edge.interface import Port, wanted
 
 DATA = b"an engine, for all that anybody knows"
 ORIN = Gpu("Orin", 87, "12.6", "540.4.0", integrated=True, multiprocessors=8)
@@ -48,7 +48,7 @@ def manifest(**changes: object) -> Manifest:
 def of_graph(info: GraphInfo) -> Manifest:
     """One that says of a graph what the graph says of itself."""
     same = {name: getattr(info, name) for name in ("form", "keep", "query_stride", "group")}
-    inputs, outputs = (tuple(Port(*port) for port in ports) for ports in wanted(info))
+    inputs, outputs = wanted(info)
     return manifest(graph=info, inputs=inputs, outputs=outputs, **same)
 
 

@@ -13,13 +13,13 @@ from tests import tiny
 from tests.fake_gpu import models
 from tests.fake_gpu import trt as fake_trt
 from tests.fake_gpu.machine import Foreign, OfTorch
-from tosa_edge.backends import Port
 from tosa_edge.cuda import dlpack
 from tosa_edge.cuda.arrays import DeviceArray
 from tosa_edge.cuda.context import Context
 from tosa_edge.cuda.driver import call
 from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.interface import Port
 
 
 def image(seed: int = 0) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_host_arrays_give_host_arrays_that_can_be_kept(fake, trt, integrated, gr
 
 def test_its_ports_are_those_of_the_graph(fake, trt):
     with models.on_tensorrt(trt) as backend, models.reference() as reference:
-        assert backend.inputs == reference.inputs == (Port("image", image().shape, "uint8"),)
+        assert backend.inputs == reference.inputs == (Port("image", "uint8", image().shape),)
         assert backend.outputs == reference.outputs
 
 

@@ -1,6 +1,6 @@
 """Dense against selective encoders in PyTorch: what skipping is worth on a GPU, measured whole.
 
-Each way of skipping is an entry of `ways`; another joins there. Weights are random: they
+Each way of skipping is an entry of `forms_of`; another joins there. Weights are random: they
 decide which tokens are kept, and not how long it takes.
 """
 
@@ -35,7 +35,7 @@ def patterns(layers: int) -> dict[str, Pattern]:
     return {"dense": Pattern(), **selective}
 
 
-def ways(config: ModelConfig) -> dict[str, tuple[Way, float]]:
+def forms_of(config: ModelConfig) -> dict[str, tuple[Way, float]]:
     """By name: an encoder's forward, and how many times fewer multiply-adds than dense it needs."""
     dense = multiply_adds(config, Pattern())
     return {
@@ -53,7 +53,7 @@ def shipped() -> ModelConfig:
     return ModelConfig.from_json((find_graph("tosa_depth_s:dense").parent / "model.json").read_text())
 
 
-def small() -> ModelConfig:
+def small_config() -> ModelConfig:
     return ModelConfig(height=56, width=84, dim=64, heads=2, layers=4, head_layers=(0, 1, 2, 3))
 
 
@@ -62,7 +62,7 @@ def run(results: Results, walk: bool) -> None:
     if walk:
         operators.KERNEL_DEVICES = {"cpu"}
     with torch.no_grad(), fast_standard_layers():
-        config = small() if walk else shipped()
+        config = small_config() if walk else shipped()
         for size in [(config.height, config.width)] if walk else SIZES:
             for compiled in (True,) if walk else (False, True):
                 measured(results, config.at(*size), compiled, device)
@@ -83,7 +83,7 @@ def measured(results: Results, config: ModelConfig, compiled: bool, device: str)
     calls: dict[str, Callable] = {}
     backend = "eager" if device == "cpu" else "inductor"  # on a walk traced, and no more
     torch._dynamo.reset()
-    for name, (way, _) in ways(config).items():
+    for name, (way, _) in forms_of(config).items():
         call = partial(way, net, image)
         if compiled:
             call = torch.compile(call, fullgraph=True, dynamic=False, backend=backend)
@@ -95,7 +95,7 @@ def measured(results: Results, config: ModelConfig, compiled: bool, device: str)
 
     took = dict(zip(calls, medians(list(calls.values()), calls=5), strict=True))
     for name, ms in took.items():
-        ceiling = ways(config)[name][1]
+        ceiling = forms_of(config)[name][1]
         speedup = took["dense"] / ms
         results.add(f"{name} {how}", None, ms=ms, speedup=speedup, ceiling=ceiling, share=speedup / ceiling)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tosa_edge.plugins.cost import Work
+from tosa_edge.plugins.cost import Cost
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Peaks:
     single: float
     copy: float
 
-    def floor_ms(self, work: Work, half: bool) -> float:
+    def floor_ms(self, work: Cost, half: bool) -> float:
         """No kernel can be faster: each unit at its peak, all at the same time."""
         if half:
             seconds = (work.matrix / self.half, work.ordinary / self.single, work.bytes / self.copy)

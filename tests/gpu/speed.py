@@ -21,7 +21,7 @@ from tests.gpu.cases import Case, of_model
 from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
 from tosa_edge.plugins import cost as work
-from tosa_edge.plugins.cost import Sizes, Work
+from tosa_edge.plugins.cost import Cost, Sizes
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.resources import importance_limit
 
@@ -132,7 +132,7 @@ def yardstick(name: str, case: Case) -> Callable:
     return call
 
 
-def work_of(name: str, case: Case) -> Work:
+def work_of(name: str, case: Case) -> Cost:
     known = case.sizes
     kept = known.get("kept", 0)
     width = next(iter(case.arrays.values())).shape[-1] // (3 if "qkv" in case.arrays else 1)

@@ -6,7 +6,7 @@ from tests.gpu.measure import Peaks
 from tests.gpu.speed import BLOCKS, HUGE, LIMITS, judged
 from tests.gpu.tools import counted
 from tosa_edge.plugins import resources as budget
-from tosa_edge.plugins.cost import Work
+from tosa_edge.plugins.cost import Cost
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ def test_importance_is_held_to_what_its_gpu_can_issue():
 
 def test_the_busiest_unit_sets_the_floor():
     peaks = Peaks(half=1000.0, single=100.0, copy=10.0)
-    assert peaks.floor_ms(Work(2000, 100, 10), half=True) == 2000
-    assert peaks.floor_ms(Work(2000, 100, 10), half=False) == 21000  # IEEE products are ordinary work
-    assert peaks.floor_ms(Work(2000, 100, 50), half=True) == 5000
+    assert peaks.floor_ms(Cost(2000, 100, 10), half=True) == 2000
+    assert peaks.floor_ms(Cost(2000, 100, 10), half=False) == 21000  # IEEE products are ordinary work
+    assert peaks.floor_ms(Cost(2000, 100, 50), half=True) == 5000
 
 
 @pytest.mark.parametrize("name", BLOCKS)

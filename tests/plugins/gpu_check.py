@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from tests.gpu.cases import of_model
-from tests.gpu.encoders import called, fast_standard_layers, made, small, ways
+from tests.gpu.encoders import called, fast_standard_layers, forms_of, made, small_config
 from tosa_edge.errors import MachineLacks, exit_code_of
 from tosa_edge.nn import operators
 
@@ -45,9 +45,9 @@ def rows(device: str, tokens: int, kept: int) -> Iterator[dict[str, Any]]:
     for precision in ("fp16", "fp32"):
         for name, case in of_model(precision, PICTURES, tokens, kept).items():
             yield {"name": name, "precision": precision, **called(case, device)}
-    config = small()
+    config = small_config()
     net, image = made(config, 1, device)
-    known = ways(config)
+    known = forms_of(config)
     (dense, _), (selective, ceiling) = known["dense"], known["g1"]
     shapes = [[feature.shape for feature in way(net, image)[0]] for way in (dense, selective)]
     yield {"name": "encoder", "ceiling": ceiling, "passed": shapes[0] == shapes[1]}

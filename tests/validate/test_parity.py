@@ -75,6 +75,7 @@ def test_a_good_engine_passes(folder, variant, precision):
 @pytest.mark.parametrize("engine", [True, False])
 def test_what_is_validated_is_what_runs(folder, monkeypatch, engine):
     """A fault of the backend that `run` uses is seen. The reference, computed node for node, has it not."""
+    monkeypatch.chdir(folder.parent)  # where a failure is written down
     spec = str(built(folder, "g3")) if engine else f"{folder}:g3"
     infer = OnnxRuntimeBackend.infer
 

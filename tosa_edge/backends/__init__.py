@@ -8,21 +8,13 @@ Example:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output of a graph; `dtype` is NumPy's name."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+    from tosa_edge.interface import Port
 
 
 class Backend(Protocol):

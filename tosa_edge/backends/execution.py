@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tosa_edge.backends import Port
 from tosa_edge.cuda.arrays import DeviceArray, is_on_gpu, view
 from tosa_edge.cuda.context import Context
 from tosa_edge.cuda.driver import CudaError
@@ -16,6 +15,7 @@ from tosa_edge.cuda.graph import OFF, Replay
 from tosa_edge.cuda.memory import DeviceMemory, HostMemory, Pool, copy
 from tosa_edge.cuda.stream import Stream
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.interface import Port
 
 _AGAIN = "Build it again with `tosa-edge build`, and validate it: tosa-edge validate ENGINE."
 

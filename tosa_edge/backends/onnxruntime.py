@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
-from tosa_edge.backends import Activated, Port
+from tosa_edge.backends import Activated
 from tosa_edge.engine.providers import CPU, first_line, kinds_of, open_session
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.interface import Port
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,4 +127,4 @@ class OnnxRuntimeBackend(Activated):
 
 def _port(argument: Any) -> Port:
     kind = argument.type.removeprefix("tensor(").removesuffix(")")
-    return Port(argument.name, tuple(argument.shape), _DTYPES.get(kind, kind))
+    return Port(argument.name, _DTYPES.get(kind, kind), tuple(argument.shape))

@@ -137,15 +137,10 @@ def on_plan(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend:
 
 
 def info_of(path: Path, manifest: Manifest) -> GraphInfo:
-    """What the graph said of itself: from the manifest, or of older ones from the model it was built from."""
-    if manifest.graph is not None:
-        return manifest.graph
-    from tosa_edge.engine.source import source_of
-
-    try:
-        return load_graph(str(source_of(manifest))).info
-    except TosaEdgeError as error:
+    """What the graph said of itself."""
+    if manifest.graph is None:
         raise TosaEdgeError(
-            f"the manifest of {path} is of an old form, which does not say what the engine computes",
+            f"the manifest of {path} does not say what the engine computes",
             f"Rebuild it: {rebuild.from_manifest(manifest, path)}",
-        ) from error
+        )
+    return manifest.graph

@@ -14,12 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tosa_edge.backends import Activated, Port
+from tosa_edge.backends import Activated
 from tosa_edge.backends.execution import Execution
 from tosa_edge.backends.runtime_cache import RuntimeCache
 from tosa_edge.cuda.arrays import is_on_gpu
 from tosa_edge.cuda.context import Context
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.interface import Port
 
 # TensorRT's names of the types that graphs have at their ends.
 _DTYPES = {
@@ -161,7 +162,7 @@ def _ports(trt: ModuleType, engine: Any, label: str) -> tuple[tuple[Port, ...], 
                 "Build it with `tosa-edge build`, whose engines have such.",
             )
         is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-        found[is_input].append(Port(name, shape, _DTYPES[kind]))
+        found[is_input].append(Port(name, _DTYPES[kind], shape))
     if not found[True] or not found[False]:
         raise MachineLacks(f"{label} has no inputs or no outputs", "Build it again with `tosa-edge build`.")
     return tuple(found[True]), tuple(found[False])

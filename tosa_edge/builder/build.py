@@ -84,7 +84,7 @@ def build(
     source = find_source(spec, precision, rest_is_half(choice.backend, choice.provider, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
     form = form_for(choice.backend, machine.versions.get(choice.backend), precision, choice.provider)
-    ways = _ways(plugin, choice.backend, graph)
+    ways = _layers_for(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
     replaced: list[str] = []
     claim(
@@ -124,15 +124,15 @@ def build(
                     break
     departed = report.departed.layer if report and report.departed else None
     return BuildResult(
-        engine,
-        manifest_path(engine),
-        choice.backend,
-        precision,
-        manifest.engine_bytes,
-        round(time.perf_counter() - began, 3),
-        found is not None,
-        manifest.validation.result,
-        (
+        engine=engine,
+        manifest=manifest_path(engine),
+        backend=choice.backend,
+        precision=precision,
+        bytes=manifest.engine_bytes,
+        seconds=round(time.perf_counter() - began, 3),
+        reused=found is not None,
+        validation=manifest.validation.result,
+        notes=(
             *choice.notes,
             *ways.notes,
             *about_form,
@@ -140,10 +140,10 @@ def build(
             *_warning(engine, manifest, machine),
             *about_report,
         ),
-        tuple(asdict(check) for check in manifest.validation.checks),
-        departed,
-        report.command if report else None,
-        tuple(refused),
+        checks=tuple(asdict(check) for check in manifest.validation.checks),
+        departed=departed,
+        reproduce=report.command if report else None,
+        refused=tuple(refused),
     )
 
 
@@ -189,7 +189,7 @@ def _named(
     )
 
 
-def _ways(asked: str, backend: str, graph: LoadedGraph) -> LayerChoice:
+def _layers_for(asked: str, backend: str, graph: LoadedGraph) -> LayerChoice:
     here = library.find_library() if backend == TENSORRT else None
     operators = sum(node.domain == DOMAIN for node in graph.proto.graph.node)
     return choose_plugin(asked, backend, here, operators)

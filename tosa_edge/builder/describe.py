@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
 from tosa_edge.engine.host import Machine
-from tosa_edge.engine.manifest import Manifest, Port, Provider, Validation
+from tosa_edge.engine.manifest import Manifest, Provider, Validation
 from tosa_edge.engine.providers import CPU
 from tosa_edge.engine.selection import NATIVE, Choice
 from tosa_edge.engine.source import rebuild_source
@@ -57,8 +57,8 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
         model_sha256=sha256_of(plan.source),
         precision=plan.precision,
         form=info.form,
-        inputs=tuple(Port(*port) for port in ports_of(graph.input)),
-        outputs=tuple(Port(*port) for port in ports_of(graph.output)),
+        inputs=tuple(ports_of(graph.input)),
+        outputs=tuple(ports_of(graph.output)),
         keep=info.keep,
         query_stride=info.query_stride,
         group=info.group,

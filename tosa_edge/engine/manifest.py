@@ -15,7 +15,7 @@ from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, PRECISIONS
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 from tosa_edge.info import GraphInfo
-from tosa_edge.interface import check_interface
+from tosa_edge.interface import Port, check_interface
 from tosa_edge.schema import (
     Check,
     mapping,
@@ -34,15 +34,6 @@ from tosa_edge.strict_json import MAX_BYTES, read_object
 
 FORMAT = 5
 NOT_RUN, PASSED, FAILED = "not run", "passed", "failed"
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output, as NumPy names its type."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Validation:
-    """`result` is "not run" until the engine has been compared with its model. Format 1 had no `checks`."""
+    """`result` is "not run" until the engine has been compared with its model."""
 
     result: str = NOT_RUN
     note: str = "the engine has not been compared with its model"
@@ -114,8 +105,8 @@ class Manifest:
     targets: the compute capabilities asked for, as 86 for 8.6; none means whatever the backend supports.
     calibration: sha256 of the quantised graph, where calibration made it; `pictures` is where from.
     plugin_choice: the timing by which `plugin` or native was chosen, where both were built.
-    graph: what the graph says of itself, for hosts whose engines do not hold it. Formats before 3 have none.
-    provider: of ONNX Runtime, where it is not the CPU. Formats before 5 have none.
+    graph: what the graph says of itself, for hosts whose engines do not hold it.
+    provider: of ONNX Runtime, where it is not the CPU.
     """
 
     engine_sha256: str
@@ -147,17 +138,7 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        raw = asdict(self)
-        if self.format < 5:
-            del raw["provider"]
-        if self.format < 4:
-            for name in _SIZE:
-                del raw["host"][name]
-        if self.format < 3:
-            del raw["graph"]
-        if self.format == 1:
-            del raw["validation"]["checks"]
-        return json.dumps(raw, indent=2) + "\n"
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -166,7 +147,9 @@ class Manifest:
         found = raw.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
             raise NewerFormat("it was written by a newer tosa-edge")
-        manifest = cls(**record(raw, _fields_of(found)))
+        if found in range(1, FORMAT):
+            raise ValueError(f"it is of format {found}, which is not read any more")
+        manifest = cls(**record(raw, _MANIFEST))
         if manifest.graph is not None:
             manifest.check(manifest.graph, "its graph")
         return manifest
@@ -208,22 +191,20 @@ def _graph(value: Any) -> GraphInfo:
 
 
 _sm = whole(10, 999)
-# Since format 4.
-_SIZE: dict[str, Check] = {"multiprocessors": maybe(whole(1, 2**16)), "module": maybe(text)}
 _port = _made(Port, {"name": text, "dtype": text, "shape": some(whole(1, 2**31), most=8)})
 _HOST: dict[str, Check] = {
     "arch": text,
     "cpu": text,
     "cpu_features": some(text),
     "sm": maybe(_sm),
-    **{name: maybe(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack")},
+    **{name: maybe(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack", "module")},
+    "multiprocessors": maybe(whole(1, 2**16)),
 }
 _VALIDATION: dict[str, Check] = {"result": one_of((NOT_RUN, PASSED, FAILED)), "note": text}
 _figure = maybe(number(-1e300, 1e300))
 _judged = _made(Judged, {"name": text, "value": _figure, "limit": _figure, "passed": truth})
-_validation_1 = _made(Validation, _VALIDATION)
 _MANIFEST: dict[str, Check] = {
-    "format": whole(1, FORMAT),
+    "format": whole(FORMAT, FORMAT),
     "engine_sha256": sha256,
     "engine_bytes": whole(1, 2**40),
     "backend": one_of(BACKENDS),
@@ -238,7 +219,7 @@ _MANIFEST: dict[str, Check] = {
     "keep": number(0, 1),
     "query_stride": whole(1, 2**31),
     "group": whole(0, 2**31),
-    "host": _made(Host, {**_HOST, **_SIZE}),
+    "host": _made(Host, _HOST),
     "targets": some(_sm),
     "settings": mapping(setting),
     "built": text,
@@ -251,19 +232,6 @@ _MANIFEST: dict[str, Check] = {
     "graph": maybe(_graph),
     "provider": maybe(_made(Provider, {"name": one_of(GPU_PROVIDERS), "version": text})),
 }
-
-
-def _fields_of(format: Any) -> dict[str, Check]:
-    fields = dict(_MANIFEST)
-    if format in (1, 2, 3, 4):
-        del fields["provider"]
-    if format in (1, 2, 3):
-        fields["host"] = _made(Host, _HOST)
-    if format in (1, 2):
-        del fields["graph"]
-    if format == 1:
-        fields["validation"] = _validation_1
-    return fields
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -35,7 +35,7 @@ class NewestOnly:
         self.skipped = 0
         self.failure: Exception | None = None
         name = type(viewer).__name__
-        self._thread = threading.Thread(target=self._work, name=f"tosa-edge {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"tosa-edge {name}", daemon=True)
         self._thread.start()
 
     def write(self, result: Result) -> None:
@@ -71,7 +71,7 @@ class NewestOnly:
         if self._thread.is_alive() and self.failure is None:
             self._failed(TimeoutError("it does not answer"))
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
             while (result := self._next()) is not None:
                 began = time.monotonic()

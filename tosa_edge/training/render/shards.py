@@ -94,7 +94,7 @@ def render_shard(assets: Assets, job: Job, shard: int, folder: Path) -> Path:
 _shared: tuple[Assets, Job, Path]
 
 
-def _work(shard: int) -> int:
+def _render_shard(shard: int) -> int:
     render_shard(_shared[0], _shared[1], shard, _shared[2])
     return shard
 
@@ -114,4 +114,4 @@ def render_all(job: Job, folder: Path, assets_folder: Path | None, workers: int)
     _shared = (load_assets(assets_folder), job, folder)
     # Forked workers share the assets and the code as they were when the job began.
     with multiprocessing.get_context("fork").Pool(min(workers, len(missing))) as pool:
-        yield from pool.imap_unordered(_work, missing)
+        yield from pool.imap_unordered(_render_shard, missing)

@@ -133,7 +133,7 @@ class Connection:
     def send(self, response: Response) -> None:
         self._send(response.encoded())
 
-    def begin_parts(self, headers: Mapping[str, str]) -> None:
+    def begin_multipart(self, headers: Mapping[str, str]) -> None:
         """An endless answer in parts: browsers and OpenCV show the pictures among them as a video."""
         kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
         self._send(head(kind, headers) + f"--{_BOUNDARY}\r\n".encode())

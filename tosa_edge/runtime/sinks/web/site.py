@@ -113,7 +113,7 @@ class Site:
         if not self._places.acquire(timeout=2 * _LOOK_S):  # who has just left is noticed by then
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} viewers are watching already.")
         try:
-            connection.begin_parts(self._guard.cookie(request))
+            connection.begin_multipart(self._guard.cookie(request))
             yield
         finally:
             self._places.release()
