@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -160,7 +160,7 @@ def _warm_up(model: Predictor) -> float:
 
 
 def _see_off(
-    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff], stop: Event
+    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff[Any]], stop: Event
 ) -> None:
     """Lets every thread go home. One that hangs in a camera's driver is left behind, after a while."""
     stop.set()
