@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from tosa_edge import __version__
 from tosa_edge.cli import app
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(path for name in (".github", "docs") for path in (ROOT / name).rglob("*.md")),
+]
 FOLDERS = ("calibration", "docs", "examples", "export", "plugins", "tests", "tosa_edge")
 FILES = {
     path.relative_to(ROOT).as_posix()
@@ -154,3 +158,8 @@ def test_made_up_links_are_found():
     assert missing(there, ROOT) == []
     text = there + "[d](docs/no.md) [e](docs/gpu.md#no)"
     assert missing(text, ROOT) == ["docs/no.md", "docs/gpu.md#no"]
+
+
+def test_changes_and_citation_are_of_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
