@@ -80,7 +80,8 @@ def calibrate(
     table, cached = _table(graph, layers, pictures, settings, on_step)
     half = graph.info.precision == "fp16"
     layers = for_form(layers, settings.activations, half)  # after the table, which serves all forms
-    kept, ranked = None, []
+    kept: Kept | None = None
+    ranked: list[Cost] = []
     if settings.compares:
         some = pictures[spread(len(pictures), COMPARED)]
         kept, ranked = _within_max_drop(graph, layers, table, some, settings, on_step)

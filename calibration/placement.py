@@ -63,7 +63,7 @@ def find_layers(model: onnx.ModelProto) -> list[Layer]:
     """The layers to quantise, in the graph's order. Bodies of functions are never looked into."""
     constants = Constants(model)
     added = _added_constants(model, constants)
-    layers = []
+    layers: list[Layer] = []
     for node in model.graph.node:
         axis = _channel_axis(node)
         if axis is None:
@@ -81,7 +81,7 @@ def find_layers(model: onnx.ModelProto) -> list[Layer]:
                 # Weights are stored by content: layers that nobody has trained yet may share one name.
                 twins = sum(layer.name.partition("#")[0] == name for layer in layers)
                 unique = f"{name}#{twins + 1}" if twins else name
-                layers.append(Layer(unique, kind, *node.input[:2], node.output[0], axis, bias))
+                layers.append(Layer(unique, kind, node.input[0], node.input[1], node.output[0], axis, bias))
                 break
     return layers
 

@@ -16,7 +16,7 @@ before a layer loses the Casts around it as well: the operator itself keeps its 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,8 +52,8 @@ def activation_scale(
     if activations == "symmetric":
         scale = max(-low, high) / 127
         # Below, 1 / scale is more than float16 holds.
-        scale = half_above(np.array(max(scale, _LEAST_HALF))) if half else np.array(scale, np.float32)
-        return scale, np.array(0, np.int8)
+        stored = half_above(np.array(max(scale, _LEAST_HALF))) if half else np.array(scale, np.float32)
+        return stored, np.array(0, np.int8)
     scale = (high - low) / 255
     return np.array(scale, np.float32), np.array(np.clip(round(-low / scale), 0, 255), np.uint8)
 
@@ -176,7 +176,7 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
     return numpy_helper.to_array(tensor)
 
 
-def _node(graph: onnx.GraphProto, op: str, inputs: list[str], output: str, **attributes: int) -> str:
+def _node(graph: onnx.GraphProto, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
     from onnx import helper
 
     graph.node.append(helper.make_node(op, inputs, [output], name=f"{output}/{op}", **attributes))

@@ -69,10 +69,11 @@ def share_weights(model: onnx.ModelProto, weights: Path, *, embed: bool = False)
     kept, references, nodes = [], {}, []
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
-        stored, transposed = known.get((array.shape, array.tobytes()), (None, False))
-        if stored is None or array.dtype != dtype:
+        found = known.get((array.shape, array.tobytes()))
+        if found is None or array.dtype != dtype:
             kept.append(tensor)
             continue
+        stored, transposed = found
         if stored.name not in references:
             references[stored.name] = _reference(stored, embed)
         source = references[stored.name].name

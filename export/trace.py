@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -53,7 +53,7 @@ def trace(net: DepthNet, *, batch: int = 1, reuse: bool = False, weights_sha256:
 def describe(net: DepthNet, *, batch: int, reuse: bool, weights_sha256: str) -> GraphInfo:
     """What the graph of this model is going to say about itself."""
     config, pattern = net.config, net.pattern
-    selective = {}
+    selective: dict[str, Any] = {}
     if pattern.layers:
         selective = {
             "selective_layers": pattern.layers,
@@ -120,6 +120,7 @@ def _torch_to_onnx(
             )
     finally:
         logger.setLevel(level)
+    assert program is not None  # with dynamo=True it never is
     return program.model_proto
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import onnx
@@ -20,7 +20,7 @@ PLUGIN_NAMESPACE = "tosa_edge"
 PLUGIN_VERSION = "1"
 
 Shape = tuple[int, ...]
-Sizes = Mapping[str, int]
+Sizes = Mapping[str, Any]  # whole numbers, or the symbols that stand for them (`symbols.py`)
 
 
 @dataclass(frozen=True)

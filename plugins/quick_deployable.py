@@ -108,8 +108,9 @@ def compiled(
     done = translate(kernel, known, ptx_version=_PTX.get(architecture, 80))
     shared = done.metadata.shared
     assert shared <= _SHARED, f"{step.kernel} asks for {shared} bytes of shared memory"
-    name, programs = done.metadata.name, (*step.programs(sizes), 1, 1)[:3]
-    return name, visible(done.asm["ptx"], name, len(tensors)), programs, step.warps * 32, shared
+    name = done.metadata.name
+    x, y, z = (*step.programs(sizes), 1, 1)[:3]
+    return name, visible(done.asm["ptx"], name, len(tensors)), (x, y, z), step.warps * 32, shared
 
 
 def visible(ptx: str, name: str, count: int) -> str:

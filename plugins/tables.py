@@ -82,9 +82,10 @@ def _operator(operator: Operator) -> str:
         tuple(Axis(place, axis) for axis in range(len(operator.axes[name].split())))
         for place, name in enumerate(operator.inputs)
     )
+    shapes: tuple[Any, ...] = operator.shapes(*axes)  # of `Axis`, since the rule was given those
     outputs = (
         f"{{{_text(name)}, {type_of(name)}, {_list(map(_of_input, shape))}}}"
-        for name, shape in zip(operator.outputs, operator.shapes(*axes), strict=True)
+        for name, shape in zip(operator.outputs, shapes, strict=True)
     )
     parts = (
         "{" + _text(operator.name),

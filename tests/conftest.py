@@ -7,6 +7,23 @@ import pytest
 
 EXPORTED = "TOSA_EDGE_EXPORTED"  # see exported.py
 
+# What the core does without, and the extra of setup.py that brings it.
+EXTRAS = {
+    "cuda": "tensorrt",
+    "embreex": "train",
+    "h5py": "train",
+    "hypothesis": "dev",
+    "onnx_graphsurgeon": "export",
+    "onnxscript": "export",
+    "polygraphy": "tensorrt",
+    "rerun": "viewer",
+    "safetensors": "export",
+    "tensorrt_rtx": "rtx",
+    "tomli": "train",
+    "torch": "export",
+    "triton": "plugins",
+}
+
 # One thread for each of the processes that run tests side by side: more would only wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,3 +41,20 @@ def ctrl_c_is_heard():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+class Module(pytest.Module):
+    def collect(self):
+        """Skipped where an import fails for want of an extra: a core install tests what it has."""
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            cause = error.__cause__
+            if not isinstance(cause, ModuleNotFoundError) or cause.name not in EXTRAS:
+                raise
+            reason = f"{cause.name} is not installed: pip install 'tosa-edge[{EXTRAS[cause.name]}]'"
+            pytest.skip(reason, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return Module.from_parent(parent, path=module_path)

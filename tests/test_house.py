@@ -221,6 +221,16 @@ def test_help_loads_nothing_heavy():
     assert out.strip() == "[]"
 
 
+def test_mypy_reads_every_module(monkeypatch):
+    """Those in the mapped folders too, which it finds by the links in `.mypy`."""
+    main = pytest.importorskip("mypy.main", reason="mypy is not installed")
+    monkeypatch.chdir(ROOT)
+    sources, _ = main.process_options(["--config-file", "pyproject.toml"])
+    read = {Path(source.path).resolve() for source in sources if source.path}
+    for folder in ("tosa_edge", "calibration", "export", "plugins"):
+        assert set((ROOT / folder).rglob("*.py")) <= read, folder
+
+
 @pytest.mark.slow
 def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
     # From a copy: setuptools leaves a build folder in the tree, whose old files get into the next wheel.

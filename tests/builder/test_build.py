@@ -12,6 +12,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from tests import tiny
+from tests.builders import BACKENDS, needs_rtx
 from tests.media import left_behind
 from tosa_edge import __version__
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
@@ -103,13 +104,17 @@ def test_a_folder_names_its_variants(tmp_path):
     assert [p.name for p in check_engine(built.engine)[0].inputs] == ["image", "kept"]
 
 
-def test_a_quantised_model_is_int8_whatever_its_metadata_say(tmp_path):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_quantised_model_is_int8_whatever_its_metadata_say(tmp_path, backend):
     onnx.save(quantised(), tmp_path / "q.onnx")
-    for backend in ("onnxruntime", "tensorrt-rtx"):
-        built = build(str(tmp_path / "q.onnx"), backend=backend, out=tmp_path)
-        assert built.precision == "int8"
-        said = [note for note in built.notes if "computes no layer of it in int8" in note]
-        assert len(said) == (backend == "onnxruntime")  # there is no layer in it that could
+    built = build(str(tmp_path / "q.onnx"), backend=backend, out=tmp_path)
+    assert built.precision == "int8"
+    said = [note for note in built.notes if "computes no layer of it in int8" in note]
+    assert len(said) == (backend == "onnxruntime")  # there is no layer in it that could
+
+
+def test_int8_is_not_made_fp16(tmp_path):
+    onnx.save(quantised(), tmp_path / "q.onnx")
     with pytest.raises(TosaEdgeError, match="q is int8, and there is no fp16 graph beside it"):
         build(str(tmp_path / "q.onnx"), "fp16", "onnxruntime", out=tmp_path)
 
@@ -145,7 +150,14 @@ def test_int8_from_pictures(tmp_path, monkeypatch):
         ({"precision": "fp8"}, "there is no precision 'fp8'", "fp32, fp16, int8"),
         ({"backend": "cuda"}, "there is no backend 'cuda'", "onnxruntime"),
         ({"targets": (86,)}, "--target is for tensorrt-rtx", "--backend tensorrt-rtx"),
-        ({"backend": "tensorrt-rtx", "targets": (87,)}, "does not build for compute capability 87", "86"),
+        pytest.param(
+            *(
+                {"backend": "tensorrt-rtx", "targets": (87,)},
+                "does not build for compute capability 87",
+                "86",
+            ),
+            marks=needs_rtx,
+        ),
         ({"out": "x.engine"}, "an engine for onnxruntime ends in .onnx", "x.onnx"),
     ],
 )
@@ -159,14 +171,23 @@ def test_what_cannot_be_built(tmp_path, model, arguments, what, remedy):
     assert left_behind(tmp_path) == ["m.onnx"]
 
 
-def test_unsigned_activations_are_for_the_cpu(tmp_path):
+@pytest.fixture
+def unsigned(tmp_path):
     made = quantised()
     zero = next(t for t in made.graph.initializer if t.name == "zero")
     zero.CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), "zero"))
     onnx.save(made, tmp_path / "q.onnx")
-    assert build(str(tmp_path / "q.onnx"), backend="onnxruntime", out=tmp_path).precision == "int8"
+    return str(tmp_path / "q.onnx")
+
+
+def test_the_cpu_takes_unsigned_activations(tmp_path, unsigned):
+    assert build(unsigned, backend="onnxruntime", out=tmp_path).precision == "int8"
+
+
+@needs_rtx
+def test_a_gpu_takes_no_unsigned_activations(tmp_path, unsigned):
     with pytest.raises(TosaEdgeError, match="q has unsigned activations, which TensorRT-RTX does not take"):
-        build(str(tmp_path / "q.onnx"), backend="tensorrt-rtx", out=tmp_path)
+        build(unsigned, backend="tensorrt-rtx", out=tmp_path)
 
 
 def test_pictures_have_no_use_at_another_precision(tmp_path, model):
@@ -174,14 +195,17 @@ def test_pictures_have_no_use_at_another_precision(tmp_path, model):
         build(str(model), pictures=tmp_path, out=tmp_path)
 
 
-def test_a_plugin_form_and_an_engine_are_refused(tmp_path, model):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_plugin_form_is_refused(tmp_path, backend):
     bodiless = tiny.model(tiny.selective_info(form="plugin"))
     bodiless.graph.node.append(helper.make_node("TokenGather", ["depth"], ["x"], domain="tosa"))
     bodiless.opset_import.append(helper.make_opsetid("tosa", 1))
     onnx.save(bodiless, tmp_path / "p.onnx")
-    for backend in ("onnxruntime", "tensorrt-rtx"):
-        with pytest.raises(TosaEdgeError, match="is in plugin form"):
-            build(str(tmp_path / "p.onnx"), backend=backend, out=tmp_path)
+    with pytest.raises(TosaEdgeError, match="is in plugin form"):
+        build(str(tmp_path / "p.onnx"), backend=backend, out=tmp_path)
+
+
+def test_an_engine_is_refused(tmp_path, model):
     engine = build(str(model), backend="onnxruntime", out=tmp_path).engine
     with pytest.raises(TosaEdgeError, match="is an engine already"):
         build(str(engine), backend="onnxruntime", out=tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +33,9 @@ from tosa_edge.graph import LoadedGraph
 from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.plugins import OPERATORS, library
 
+makes_plugin_form = pytest.mark.skipif(
+    find_spec("onnx_graphsurgeon") is None, reason="onnx-graphsurgeon is not installed"
+)
 SHA = hashlib.sha256(b"the library").hexdigest()
 OURS = Plugin(library.NAME, "1", SHA)
 
@@ -88,6 +92,7 @@ def robot(tmp_path, monkeypatch):
     return here
 
 
+@makes_plugin_form
 @pytest.mark.parametrize(
     ("times", "kept", "plugin"),
     [((4.0, 3.5), PLUGIN, OURS), ((3.5, 4.0), NATIVE, None), ((4, 4), NATIVE, None)],
@@ -107,6 +112,7 @@ def test_auto_keeps_the_faster_one(robot, model, times, kept, plugin):
     assert not make(model, plugin="off", validate=False).reused
 
 
+@makes_plugin_form
 def test_auto_keeps_the_slower_one_where_the_faster_is_wrong(robot, model):
     robot.verdicts = [FAILED, PASSED]
     built = make(model)
@@ -139,7 +145,10 @@ def test_half_precision_that_nobody_compared_is_warned_of(robot, tmp_path, preci
     assert not any("not compared" in note for note in make(model, plugin="off").notes)
 
 
-@pytest.mark.parametrize(("asked", "loaded", "plugin"), [("on", ["library", 1], OURS), ("off", [0], None)])
+@pytest.mark.parametrize(
+    ("asked", "loaded", "plugin"),
+    [pytest.param("on", ["library", 1], OURS, marks=makes_plugin_form), ("off", [0], None)],
+)
 def test_on_and_off_build_once(robot, model, asked, loaded, plugin):
     built = make(model, plugin=asked, validate=False)
     manifest = building.check_engine(built.engine, robot.machine)[0]

@@ -1,7 +1,6 @@
 import pytest
 
 from tests import media
-from tests.calibration.make import tiny_graph
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +18,8 @@ def few_bins(monkeypatch):
 @pytest.fixture
 def graph():
     """Token-selective, four blocks, 17 layers to quantise."""
+    from tests.calibration.make import tiny_graph  # reads torch
+
     return tiny_graph()
 
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import media, tiny
+from tests.builders import BACKENDS, needs_rtx
 from tosa_edge.cli import app
 from tosa_edge.engine.host import this_machine
 
@@ -57,6 +58,7 @@ def test_auto_says_what_it_chose_and_what_else_there_is(tmp_path, model):
 
 
 @gpu_less
+@needs_rtx
 def test_for_a_gpu_that_is_elsewhere(tmp_path, model):
     out = tmp_path / "e.engine"
     targets = ("--target", "8.6", "--target", "sm89", "--target", "86")
@@ -141,7 +143,7 @@ def test_bad_models(tmp_path, model, spoil):
     assert media.left_behind(tmp_path) == ["m.onnx"]
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt-rtx"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_full_disk_leaves_nothing(tmp_path, model, backend):
     """A process that may not write more than 600 bytes stands for a disk without room."""
     done = in_a_process(

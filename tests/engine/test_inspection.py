@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import media, tiny
+from tests.builders import BACKENDS
 from tests.engine.samples import ORIN, RTX4070, for_rtx, machine, on_jetson
 from tosa_edge.builder.build import build
 from tosa_edge.cli import app
@@ -21,10 +22,8 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.inspection import describe
 
 
-@pytest.fixture(params=["onnxruntime", "tensorrt-rtx"])
+@pytest.fixture(params=BACKENDS)
 def engine(request, tmp_path):
-    if request.param == "tensorrt-rtx":
-        pytest.importorskip("tensorrt_rtx")
     model = tiny.save(tmp_path / "m.onnx", tiny.selective_info())
     return build(str(model), backend=request.param, out=tmp_path / "e", validate=False).engine
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from tests import media, tiny
+from tests.builders import needs_rtx
 from tosa_edge.builder.build import build
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine.host import this_machine
@@ -136,6 +137,7 @@ def test_a_manifest_may_vouch_for_rubbish(engine):
 
 
 @pytest.mark.skipif(this_machine().gpu is not None, reason="this machine has a GPU")
+@needs_rtx
 def test_an_engine_for_a_gpu_where_there_is_none(tmp_path):
     model = tiny.save(tmp_path / "m.onnx")
     path = build(str(model), backend="tensorrt-rtx", out=tmp_path).engine

@@ -174,6 +174,7 @@ def test_results_are_there_at_once_and_what_fails_is_one(tmp_path):
 
 
 def test_every_stage_is_there_and_named_once():
+    pytest.importorskip("torch")  # which some of them import
     assert len(set(NAMES)) == len(STAGES) == 10
     for stage in STAGES:
         assert callable(stage.function())

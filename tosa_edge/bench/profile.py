@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import feeds_for
@@ -33,7 +34,7 @@ def profile(
     return by_operator(events, runs + 1)
 
 
-def by_operator(events: list[dict], runs: int) -> list[dict[str, object]]:
+def by_operator(events: list[dict[str, Any]], runs: int) -> list[dict[str, object]]:
     """Adds up `runs` runs, without the first of each node, which takes memory."""
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:

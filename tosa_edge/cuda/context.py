@@ -53,7 +53,7 @@ class Context:
             if pushed:
                 call("cuCtxPopCurrent")
 
-    def give_back(self, owner: object, function: str, handle: Any) -> weakref.finalize:
+    def give_back(self, owner: object, function: str, handle: Any) -> weakref.finalize[..., Any]:
         """Calls `function` with the handle, once: when the owner is gone, or when the answer is called."""
         finalizer = weakref.finalize(owner, self._give_back, function, handle)
         finalizer.atexit = False  # the driver cleans up behind a process

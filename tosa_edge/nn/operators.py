@@ -16,9 +16,10 @@ from tosa_edge.plugins import DOMAIN, VERSION, Operator, launch
 KERNEL_DEVICES = {"cuda"} if find_spec("triton") else set()  # "cpu" too, in Triton's interpreter: for tests
 KERNEL_DTYPES = (torch.float16, torch.float32)
 LIBRARY = "tosa_edge"
+Function = Callable[..., Any]
 
 
-def exported_as(operator: Operator) -> Callable:
+def exported_as(operator: Operator) -> Callable[[Function], Function]:
     """Decorates the PyTorch form of an operator: tensors by position, attributes by keyword.
 
     In eager PyTorch the function runs as it is written, except where a kernel does the same faster: on a GPU,
@@ -26,7 +27,7 @@ def exported_as(operator: Operator) -> Callable:
     symbolic node, whose shapes come from the operator's own shape rule.
     """
 
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Function) -> Function:
         op = _register(operator, function)
 
         @functools.wraps(function)
@@ -57,7 +58,7 @@ def has_kernel(operator: Operator, tensors: tuple[Tensor, ...], attributes: dict
     return launch.plan(operator.name, shapes, first.dtype == torch.float16, attributes) is not None
 
 
-def _register(operator: Operator, function: Callable) -> Callable:
+def _register(operator: Operator, function: Function) -> Function:
     """The operator as PyTorch's own (`torch.ops.tosa_edge`): compiled graphs hold it as one call."""
     name = function.__name__
     kinds = ", ".join(f"{kind.__name__} {attribute}" for attribute, kind in operator.attributes.items())

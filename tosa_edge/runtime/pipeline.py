@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -162,7 +162,7 @@ def _warm_up(model: Predictor) -> float:
 
 
 def _see_off(
-    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff], stop: Event
+    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff[Any]], stop: Event
 ) -> None:
     """Lets every thread go home. One that hangs in a camera's driver is left behind, after a while."""
     stop.set()

@@ -7,9 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from tosa_edge.training.render import catalogue
-from tosa_edge.training.render.textures import find_photos
-
 PIECES = {  # name: (category, width, depth, height in cm)
     "Sofa": ("Living room", 200, 90, 80),
     "Chair": ("Living room", 45, 50, 90),
@@ -53,6 +50,9 @@ def write_bundle(path: Path) -> None:
 @pytest.fixture
 def made_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with everything the renderer looks for; the real furniture and cache are out of sight."""
+    from tosa_edge.training.render import catalogue  # reads safetensors
+    from tosa_edge.training.render.textures import find_photos
+
     folder = tmp_path / "assets"
     textures = folder / "miniworld" / "textures"
     (textures / "portraits").mkdir(parents=True)

@@ -5,9 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-
-from tests.nets import TINY
 
 
 def made_up(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +28,10 @@ def write_frames(folder: Path, names: list[str], first_seed: int = 0) -> Path:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """`kitchen`: a_0, a_1, b_0; `clip`: six frames, the first of which is the kitchen's a_0; `shards`."""
+    from safetensors.numpy import save_file
+
+    from tests.nets import TINY  # reads torch
+
     write_frames(tmp_path / "kitchen", ["a_0", "a_1", "b_0"])
     write_frames(tmp_path / "clip", ["000000"])
     write_frames(tmp_path / "clip", [f"{n:06d}" for n in range(1, 6)], first_seed=10)
