@@ -34,10 +34,13 @@ ORT_RTX = ["onnxruntime>=1.24", "onnxruntime-ep-nv-tensorrt-rtx>=0.5"]
 # Not pinned: PyTorch for CUDA brings its own. From 3.9 on its interpreter works with NumPy 2.4.
 PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
 VIEWER = ["rerun-sdk>=0.26"]
+# FFmpeg with libvpx and x264. An extra, since its wheel is built with parts under the GPL (NOTICE).
+RECORD = ["av>=14"]
 DEV = [
     *TRAIN,
     *PLUGINS,
     *VIEWER,
+    *RECORD,
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
     "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",
@@ -86,6 +89,7 @@ setup(
         "plugins": PLUGINS,
         "pycuda": ["pycuda"],
         "viewer": VIEWER,
+        "record": RECORD,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},

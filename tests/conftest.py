@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
@@ -33,6 +34,16 @@ def pytest_configure(config):
     if EXPORTED not in os.environ:
         os.environ[EXPORTED] = tempfile.mkdtemp(prefix="tosa-edge-exported-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(EXPORTED), ignore_errors=True))
+
+
+@pytest.fixture(params=["PyAV", "OpenCV"])
+def recorder(request, monkeypatch):
+    """Who writes videos: each of the two in turn."""
+    if request.param == "PyAV":
+        pytest.importorskip("av", reason="PyAV is not installed here: pip install 'tosa-edge[record]'")
+    else:
+        monkeypatch.setitem(sys.modules, "av", None)  # as where it is missing
+    return request.param
 
 
 @pytest.fixture(scope="session", autouse=True)

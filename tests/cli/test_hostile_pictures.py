@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from tests import tiny
 from tosa_edge.cli import app
 from tosa_edge.pictures.size import size_of
-from tosa_edge.runtime.sinks.video import CODECS, count_frames
+from tosa_edge.runtime.sinks.opencv_writer import CODECS, count_frames
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def run(*command: str, code: int) -> dict:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 3000)])
-def test_the_smallest_pictures_are_recorded(size, folder):
+def test_the_smallest_pictures_are_recorded(size, folder, recorder):
     """AVI ended the process, WebM spoke of the disk."""
     cv2.imwrite("p.png", np.full((*size, 3), 90, np.uint8))
     for ending in CODECS:

@@ -18,7 +18,8 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
 from tosa_edge.runtime.sinks.files import DepthMapsSink
-from tosa_edge.runtime.sinks.video import VideoSink, count_frames
+from tosa_edge.runtime.sinks.opencv_writer import count_frames
+from tosa_edge.runtime.sinks.video import VideoSink
 from tosa_edge.runtime.sources import open_source
 
 
@@ -33,7 +34,7 @@ def clip(tmp_path_factory) -> Path:
     return media.write_video(tmp_path_factory.mktemp("clip") / "v.webm", frames=12)
 
 
-def test_everything_comes_out(tmp_path, selective, clip):
+def test_everything_comes_out(tmp_path, selective, clip, recorder):
     sinks = [
         VideoSink(tmp_path / "o" / "v.webm", 10),
         ContactSheetSink(tmp_path / "o" / "s.png"),
@@ -68,7 +69,7 @@ def test_the_video_shows_picture_depth_and_patches(tmp_path, selective):
     assert patches[60:90, 100:140].mean() < 50
 
 
-def test_pictures_of_several_sizes_become_one_video(tmp_path, selective):
+def test_pictures_of_several_sizes_become_one_video(tmp_path, selective, recorder):
     for i, (height, width) in enumerate([(60, 90), (90, 60), (200, 31), (1, 1)]):
         media.write_picture(tmp_path / f"{i}.png", height, width)
     summary = pipeline.run(open_source(str(tmp_path)), selective, [VideoSink(tmp_path / "o.webm", 10)])
@@ -85,7 +86,7 @@ def test_a_sheet_of_a_long_stream_is_spread_over_it(tmp_path, selective):
     assert last > first
 
 
-def test_a_source_that_breaks_leaves_nothing(tmp_path, selective):
+def test_a_source_that_breaks_leaves_nothing(tmp_path, selective, recorder):
     video = media.zeroed(media.write_video(tmp_path / "v.avi", frames=20, codec="MJPG"))
     out = tmp_path / "out"
     sinks = [VideoSink(out / "v.webm", 10), ContactSheetSink(out / "s.png"), DepthMapsSink(out / "depth")]
@@ -94,7 +95,7 @@ def test_a_source_that_breaks_leaves_nothing(tmp_path, selective):
     assert media.left_behind(tmp_path) == ["v.avi"]
 
 
-def test_an_old_result_survives_a_failure(tmp_path, selective):
+def test_an_old_result_survives_a_failure(tmp_path, selective, recorder):
     (tmp_path / "v.webm").write_bytes(b"old")
     broken = media.zeroed(media.write_video(tmp_path / "b.avi", frames=20, codec="MJPG"))
     with pytest.raises(TosaEdgeError):
@@ -143,13 +144,15 @@ def test_pending_commits_or_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("limit_kb", [4, 30])
-def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path, limit_kb):
+def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path, limit_kb, recorder):
     """A process that may not write more than a few KB stands for a disk without room."""
     tiny.save(tmp_path / "model.onnx", tiny.selective_info())
     media.write_video(tmp_path / "v.webm", frames=30, height=120, width=160)
     before = media.left_behind(tmp_path)
     child = f"""
-        import resource, signal
+        import resource, signal, sys
+        if "{recorder}" == "OpenCV":
+            sys.modules["av"] = None
         from tosa_edge.cli import app
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_kb * 1024}, {limit_kb * 1024}))

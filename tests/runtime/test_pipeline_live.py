@@ -16,7 +16,7 @@ from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.pipeline import stopped_by_signals
-from tosa_edge.runtime.sinks import video
+from tosa_edge.runtime.sinks import opencv_writer
 from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
 from tosa_edge.runtime.sinks.video import VideoSink
@@ -274,23 +274,23 @@ def test_files_lose_nothing_beside_a_camera(model):
     assert seen[0] == 60
 
 
-def test_a_source_without_frames_leaves_no_empty_files(tmp_path, model):
+def test_a_source_without_frames_leaves_no_empty_files(tmp_path, model, recorder):
     sinks = [VideoSink(tmp_path / "o/v.webm", 30), ContactSheetSink(tmp_path / "o/s.png")]
     summary = pipeline.run(IterableSource([]), model, sinks)
     assert summary.outputs == []
     assert not list((tmp_path / "o").iterdir())
 
 
-def test_the_end_of_a_long_video_is_checked_and_not_all_of_it(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(video, "_DECODE_ALL", 20)
-    monkeypatch.setattr(video, "_DECODE_LAST", 10)
+def test_the_end_of_a_long_video_is_checked_and_not_all_of_it(tmp_path, model, monkeypatch, recorder):
+    monkeypatch.setattr(opencv_writer, "_DECODE_ALL", 20)
+    monkeypatch.setattr(opencv_writer, "_DECODE_LAST", 10)
     for suffix in (".webm", ".mkv", ".mp4", ".avi"):
         path = tmp_path / f"v{suffix}"
         pipeline.run(IterableSource(pictures(60)), model, [VideoSink(path, 30)])
-        assert video.count_frames(path) == 60
+        assert opencv_writer.count_frames(path) == 60
     whole = (tmp_path / "v.webm").read_bytes()
     (tmp_path / "cut.webm").write_bytes(whole[: len(whole) // 2])
-    assert video.readable_frames(tmp_path / "cut.webm", 60) < 60
+    assert opencv_writer.readable_frames(tmp_path / "cut.webm", 60) < 60
 
 
 def test_a_second_signal_does_not_wait_and_a_first_is_never_taken_for_one():

@@ -23,6 +23,7 @@ OPTIONAL_PACKAGES = {
     "onnx-graphsurgeon": _EXPORT,
     "safetensors": _EXPORT,
     "polygraphy": "To rerun what a failed validation prints: `pip install polygraphy`.",
+    "av": "To record without holding up the model: `pip install 'tosa-edge[record]'`.",
     "triton": "To compile the plugin's kernels: `pip install 'tosa-edge[plugins]'`.",
 }
 

@@ -40,23 +40,24 @@ def writers() -> list[Finding]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        return [_writer(Path(folder) / f"try{suffix}") for suffix in (".webm", ".avi")]
+        return [_writer(Path(folder) / f"try{suffix}") for suffix in (".webm", ".mp4", ".avi")]
 
 
 def _writer(path: Path) -> Finding:
     import numpy as np
 
-    from tosa_edge.pictures.opencv import opencv, silence
-    from tosa_edge.runtime.sinks.video import CODECS, count_frames
+    from tosa_edge.errors import MachineLacks
+    from tosa_edge.runtime.sinks.opencv_writer import count_frames
+    from tosa_edge.runtime.sinks.video import writer_for
 
+    kind = writer_for(path.suffix)
     try:
-        cv2 = opencv()
-        with silence():
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[path.suffix]), 10, (64, 48))
-            for level in range(8):
-                writer.write(np.full((48, 64, 3), 30 * level, np.uint8))
-            writer.release()
+        writer = kind(path, 10, False, (48, 64))
+        for level in range(8):
+            writer.write(np.full((48, 64, 3), 30 * level, np.uint8), level / 10)
+        writer.close()
         works = count_frames(path) == 8
-    except ImportError:
+    except (ImportError, MachineLacks, OSError):
         works = False
-    return finding(f"video {path.suffix}", "can be written" if works else "cannot", "" if works else FFMPEG)
+    value = f"can be written, by {kind.by}" if works else "cannot"
+    return finding(f"video {path.suffix}", value, "" if works else FFMPEG)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tosa_edge.pictures.opencv import opencv
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -30,8 +32,10 @@ def overlay(picture: np.ndarray, share: np.ndarray, fit: Fit) -> np.ndarray:
     """
     import numpy as np
 
+    cv2 = opencv()
     rows, columns = fit.size[0] // share.shape[0], fit.size[1] // share.shape[1]
-    field = np.kron(share, np.ones((rows, columns), np.float32))
-    weight = fit.backward(field, outside=0.0, nearest=True)[..., None]
-    grey = picture.mean(axis=2, keepdims=True, dtype=np.float32) * DARKEST
-    return np.round(weight * picture + (1 - weight) * grey).astype(np.uint8)
+    field = share.repeat(rows, axis=0).repeat(columns, axis=1)
+    weight = fit.backward(field, outside=0.0, nearest=True)
+    # In bytes, within one level of the same in float, which takes a tenth of a small model's time.
+    grey = cv2.transform(picture, np.full((3, 3), DARKEST / 3, np.float32))
+    return cv2.blendLinear(picture, grey, weight, 1 - weight)

@@ -15,7 +15,10 @@ _WIDTH = 960
 
 
 class ContactSheetSink:
-    """Keeps every n-th panel and doubles n when there are too many, so memory stays small."""
+    """Keeps every n-th panel and doubles n when there are too many, so memory stays small.
+
+    Those that are chosen are shrunk at the end: to shrink each would take as long as to paint it.
+    """
 
     def __init__(self, path: Path, count: int = 8, columns: int = 2) -> None:
         self._count, self._columns = count, columns
@@ -25,9 +28,9 @@ class ContactSheetSink:
 
     def write(self, result: Result) -> None:
         if self._seen % self._stride == 0:
-            self._panels.append(_shrunk(result.panel))
+            self._panels.append(result.panel)
         self._seen += 1
-        if len(self._panels) >= 4 * self._count:
+        if len(self._panels) >= 2 * self._count:
             self._panels, self._stride = self._panels[::2], self._stride * 2
 
     def seal(self) -> None:
@@ -50,7 +53,8 @@ class ContactSheetSink:
     def sheet(self) -> np.ndarray:
         """RGB uint8: the chosen panels in rows, on white."""
         wanted = min(self._count, len(self._panels))
-        chosen = [self._panels[i] for i in np.linspace(0, len(self._panels) - 1, wanted).round().astype(int)]
+        places = np.linspace(0, len(self._panels) - 1, wanted).round().astype(int)
+        chosen = [_shrunk(self._panels[place]) for place in places]
         columns = min(self._columns, wanted)
         height, width = chosen[0].shape[:2]
         rows = -(-wanted // columns)
@@ -65,5 +69,5 @@ def _shrunk(panel: np.ndarray) -> np.ndarray:
     cv2 = opencv()
     height, width = panel.shape[:2]
     if width <= _WIDTH:
-        return panel.copy()
+        return panel
     return cv2.resize(panel, (_WIDTH, max(1, round(height * _WIDTH / width))), interpolation=cv2.INTER_AREA)
