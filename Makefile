@@ -13,7 +13,7 @@ demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu and not long" --durations=10
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not long" --durations=10
 
 # What a robot can: the core and pytest, nothing else. Tests of what is not there skip and say so.
 test-core: $(CORE)/core.done

@@ -189,6 +189,7 @@ def test_force_takes_nothing_away_that_is_no_result(here):
     assert contents(here) == before
 
 
+@pytest.mark.slow
 def test_export_replaces_a_model_folder_when_asked_and_takes_nothing_else_away(here):
     words = ("export", "tiny.safetensors", "-o", "new", "--dense")
     assert call(*words).exit_code == 0
