@@ -81,6 +81,7 @@ FEW = ("--steps", "1", "--selector-steps", "1", "--batch", "1")
         (("export", "tiny.safetensors", "-o", "f.onnx"), "f.onnx is there already"),
         (("export", "tiny.safetensors", "-o", "photos"), "photos is there already"),
         (("export", "tiny.safetensors", "-o", "photos", "--force"), "photos holds 0.png"),
+        (("export", "tosa_depth_t:g3", "-o", "f.onnx"), "f.onnx is there already"),
         (("distill", "model", "--images", "photos", "-o", "model", "--force"), "lies in model"),
         (("distill", "model", "--images", "photos", "-o", "photos", "--force"), "photos is read"),
         (("distill", "model", "--images", "photos", "-o", "photos/x"), "would lie in photos"),

@@ -13,7 +13,7 @@ from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import console, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import DEFAULT_SPREAD, find_checkpoint, refuse_foreign
+from tosa_edge.model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
 
 if TYPE_CHECKING:
     from tosa_edge.info import GraphInfo
@@ -80,7 +80,7 @@ def main(
             f"--dense selects nothing, so {_flags(against)} says nothing", "Leave out one of the two."
         )
     if _is_variant(checkpoint):
-        return _export_variant(checkpoint, out, given, form, as_json)
+        return _export_variant(checkpoint, out, given, form, force, as_json)
     path = find_checkpoint(checkpoint)
     wanted = parse_size(size, "--size")
     others = tuple(s for part in smaller.split(",") if (s := parse_size(part.strip(), "--smaller")))
@@ -141,7 +141,7 @@ def _is_variant(spec: str) -> bool:
     return bool(colon and name) and not Path(spec).exists()
 
 
-def _export_variant(spec: str, out: Path, given: list[str], form: str, as_json: bool) -> None:
+def _export_variant(spec: str, out: Path, given: list[str], form: str, force: bool, as_json: bool) -> None:
     """The graph that `spec` names, its weights inside. Nothing is traced, so it takes no torch."""
     from tosa_edge.atomic_files import write_bytes
     from tosa_edge.engine.load import load_graph
@@ -154,6 +154,7 @@ def _export_variant(spec: str, out: Path, given: list[str], form: str, as_json: 
         )
     if out.suffix != ".onnx":
         raise TosaEdgeError(f"{spec} is one graph, and {out} is no file for it", "Write -o NAME.onnx.")
+    claim([out], files_of(spec), force=force, say=say)
     proto, info = graph.proto, graph.info
     if form == "plugin":
         with needs_export_extra("the plugin form"):
