@@ -27,10 +27,10 @@ def test_a_record_says_what_the_weights_come_from(start, tmp_path):
 
 def test_two_runs_do_not_share_a_folder(start, tmp_path):
     keep_record(tmp_path / "run", RECIPE, start, tmp_path, 16, [])
-    with pytest.raises(TosaEdgeError, match="another recipe"):
+    with pytest.raises(TosaEdgeError, match="differs in its recipe"):
         keep_record(tmp_path / "run", replace(RECIPE, seed=9), start, tmp_path, 16, [])
     start.write_bytes(b"others")
-    with pytest.raises(TosaEdgeError, match="another start"):
+    with pytest.raises(TosaEdgeError, match="its start and its data set"):
         keep_record(tmp_path / "run", RECIPE, start, tmp_path, 16, [])
 
 

@@ -50,7 +50,7 @@ def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any]) -> None:
         ]
         if differing:
             raise TosaEdgeError(
-                f"{out} holds a run with another {' and another '.join(differing)}",
+                f"{out} holds a run that differs in its {' and its '.join(differing)}",
                 "Give another folder with -o, or delete that one.",
             )
     out.mkdir(parents=True, exist_ok=True)
