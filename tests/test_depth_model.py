@@ -182,3 +182,8 @@ def test_kept_is_patches_of_the_picture(models):
     ):
         with pytest.raises(TosaEdgeError, match=what):
             reuse.predict(tiny.picture(), kept=wrong)
+
+
+def test_an_error_is_two_printable_lines_whatever_it_quotes():
+    error = TosaEdgeError("no \x1b[2J name\nof a file", "\x7fMend it.")
+    assert str(error).splitlines() == ["no \\x1b[2J name of a file", "\\x7fMend it."]

@@ -17,9 +17,13 @@ class TosaEdgeError(Exception):
     exit_code = 2
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}\n{remedy}")
-        self.what = what
-        self.remedy = remedy
+        self.what, self.remedy = _line(what), _line(remedy)
+        super().__init__(f"{self.what}\n{self.remedy}")
+
+
+def _line(text: str) -> str:
+    """Names of files and other people's messages may hold line breaks, and what moves a terminal's cursor."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
 
 
 class CheckFailed(TosaEdgeError):

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from rich.text import Text
 
-from tosa_edge.console import console, printable, say
+from tosa_edge.console import console, say
 from tosa_edge.errors import CheckFailed, TosaEdgeError
 
 JsonFlag = Annotated[
@@ -78,8 +78,8 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
         except (TosaEdgeError, OSError) as error:
             told = error if isinstance(error, TosaEdgeError) else _from_system(error)
             with contextlib.suppress(OSError):  # the place for errors may be what is full
-                what, remedy = printable(told.what), printable(told.remedy)
-                lines = Text.assemble(("error:", "bold red"), f" {what}\n", ("do:", "bold"), f" {remedy}")
+                head, then = ("error:", "bold red"), ("do:", "bold")
+                lines = Text.assemble(head, f" {told.what}\n", then, f" {told.remedy}")
                 console.print(lines, soft_wrap=True)
             with contextlib.suppress(TosaEdgeError):
                 emit({"error": told.what, "remedy": told.remedy}, as_json)
