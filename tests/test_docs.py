@@ -95,6 +95,21 @@ def missing_programs(piece: str) -> Iterator[str]:
             )
 
 
+def missing_imports(piece: str) -> Iterator[str]:
+    """Modules of ours that an example imports, and names that are neither in them nor modules of theirs."""
+    for module, names in re.findall(r"^\s*from (tosa_edge[\w.]*) import ([\w, ]+)", piece):
+        path = ROOT / re.sub(r"^tosa_edge\.(calibration|export|plugins)\b", r"\1", module).replace(".", "/")
+        text = next(
+            (p.read_text() for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), ""
+        )
+        for name in re.findall(r"\w+", names):
+            defined = re.search(
+                rf'^(def|class) {name}\b|^{name}\b.*=|"{name}"|import .*\b{name}\b', text, re.M
+            )
+            if not defined and source(f"{module}.{name}") is None:
+                yield f"from {module} import {name}"
+
+
 def missing_verbs(piece: str) -> Iterator[str]:
     for verb, rest in re.findall(r"(?:^|[\s/])(?:tosa-edge|-m tosa_edge) ([a-z]+)([^|;&]*)", piece):
         if verb not in VERBS:
@@ -116,6 +131,7 @@ def missing(text: str, folder: Path) -> list[str]:
     for piece in code(text):
         found += missing_files(piece)
         found += missing_programs(piece)
+        found += missing_imports(piece)
         found += missing_verbs(piece)
         found += missing_options(piece)
         found += [f"make {t}" for t in re.findall(r"\bmake ([a-z][\w-]*)", piece) if t not in TARGETS]
@@ -131,6 +147,7 @@ def test_what_a_document_names_is_there(path):
     "name",
     [
         *("tosa_edge/nothing.py", "plugins/*/nothing.py", "nothing/test_x.py", "nothing.md"),
+        *("from tosa_edge import nothing", "from tosa_edge.nothing import build"),
         *("python -m tosa_edge.nothing", "python -m tests.soak --nothing", "python3 -m nothing_at_all"),
         *(
             "make nothing",
