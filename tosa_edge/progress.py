@@ -23,6 +23,9 @@ UNITS = {
 }
 
 
+_NUMBERS = 46  # columns that a bar and its numbers want, which say more than a long name
+
+
 class _Rate(TextColumn):
     def __init__(self, unit: str) -> None:
         super().__init__("")
@@ -44,7 +47,7 @@ def progress(what: str, total: int | None, unit: str = "frames") -> Iterator[Cal
         TimeRemainingColumn(),
     )
     bars = Progress(*columns, console=console)
-    bar = bars.add_task(printable(what), total=total)
+    bar = bars.add_task(_shortened(printable(what), console.width - _NUMBERS), total=total)
 
     def step(index: int) -> None:
         # Started late: what fails before the first step shows its error and no idle bar.
@@ -55,6 +58,10 @@ def progress(what: str, total: int | None, unit: str = "frames") -> Iterator[Cal
         yield step
     finally:
         bars.stop()
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: max(width, 8) - 1]}…"
 
 
 @contextmanager
