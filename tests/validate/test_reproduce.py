@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from tests.validate.samples import tiny_folder
@@ -11,7 +13,13 @@ from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.load import load_graph
 from tosa_edge.validate.engine_under_test import EngineUnderTest
-from tosa_edge.validate.reproduce import EXPECTED, INPUTS, Case, reproduce
+from tosa_edge.validate.reproduce import EXPECTED, INPUTS, Case, folder_for, reproduce
+
+
+def test_a_name_for_a_model_here_is_no_option(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert folder_for(Path("m.onnx"), own=False) == Path("here-m.onnx.failed")
 
 
 def test_a_former_case_is_replaced_and_a_folder_of_the_users_is_not(tmp_path):

@@ -81,7 +81,7 @@ def load_source(path: Path, precision: str | None, calibrated: bool) -> tuple[Lo
 
 
 def precision_of(graph: LoadedGraph) -> str:
-    """FrameSummary in the graph itself: whoever quantises may not say so in the metadata."""
+    """Seen in the graph itself: whoever quantises may not say so in the metadata."""
     if any(node.op_type == "DequantizeLinear" for node in graph.proto.graph.node):
         return "int8"
     return graph.info.precision

@@ -48,7 +48,7 @@ class Case:
 
 def folder_for(path: Path, own: bool) -> Path:
     """Beside an engine; in the current folder for a MODEL, which may lie where nobody may write."""
-    name = f"{path.name}.failed" if own else f"{path.parent.name}-{path.name}.failed"
+    name = f"{path.name}.failed" if own else f"{path.resolve().parent.name}-{path.name}.failed"
     return path.with_name(name) if own else Path(name)
 
 
