@@ -5,8 +5,9 @@ import pytest
 
 from tests.training.test_fit import RECIPE
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.files import sha256_of
 from tosa_edge.training.curves import draw_curves, smooth
-from tosa_edge.training.record import digest, keep_record
+from tosa_edge.training.record import keep_record
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def test_a_record_says_what_the_weights_come_from(start, tmp_path):
     keep_record(tmp_path / "run", RECIPE, start, tmp_path / "renders", 16, ["a: torn"])
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["recipe"]["name"] == "tiny"
-    assert record["start"] == {"file": "start.safetensors", "sha256": digest(start)}
+    assert record["start"] == {"file": "start.safetensors", "sha256": sha256_of(start)}
     assert record["data"] == {"folder": "renders", "frames": 16, "refused": ["a: torn"]}
     keep_record(tmp_path / "run", RECIPE, start, tmp_path / "renders", 16, [])  # the same run goes on
 

@@ -33,11 +33,6 @@ def keep_distillation(out: Path, settings: Any, start: Path, pictures: Any) -> N
     _keep(out, {"settings": asdict(settings), "start": _start(start), "pictures": images}, {})
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return sha256_of(path)
-
-
 def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any]) -> None:
     made_of = json.loads(json.dumps(made_of))  # as it is when it is read again: lists for tuples
     path = out / RECORD
@@ -71,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _start(path: Path) -> dict[str, str]:
-    return {"file": path.name, "sha256": digest(path)}
+    return {"file": path.name, "sha256": sha256_of(path)}
 
 
 def _listing(data: Path) -> str:
