@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge.atomic_files import write_error
 from tosa_edge.backends.onnxruntime import EXACT_INT8
+from tosa_edge.engine.providers import first_line
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import ENGINE_MARK
 
@@ -46,11 +47,10 @@ def optimise(graph: LoadedGraph, scratch: Path) -> tuple[bytes, dict[str, Any]]:
     except OSError as error:
         raise write_error(scratch, error) from error
     except Exception as error:  # its exceptions share no base class below Exception
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if "serialization failed" in line.lower():  # all it says of a full disk
+        if "serialization failed" in str(error).lower():  # all it says of a full disk
             raise write_error(scratch, OSError(errno.ENOSPC, "ONNX Runtime could not save it")) from error
         raise TosaEdgeError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot build {graph.label}: {line[:300]}",
+            f"ONNX Runtime {onnxruntime.__version__} cannot build {graph.label}: {first_line(error)}",
             "Export it again with `tosa-edge export`, or update onnxruntime (see `tosa-edge doctor`).",
         ) from error
     finally:
