@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -102,6 +103,12 @@ def version_of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def version_numbers(version: str | None) -> tuple[int, ...]:
+    """(10, 3, 0) of `10.3.0`, also of dpkg's `10.3.0.30-1+cuda12.5`; nothing of none, which is before all."""
+    found = re.match(r"\d+(\.\d+)*", version or "")
+    return tuple(int(part) for part in found[0].split(".")[:4]) if found else ()
 
 
 def opencv_version() -> str | None:

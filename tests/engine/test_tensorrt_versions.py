@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tosa_edge.engine.tensorrt_versions import EXPECTED, expected, numbers, troubles, unchecked
+from tosa_edge.engine.tensorrt_versions import EXPECTED, expected, troubles, unchecked
+from tosa_edge.machine import version_numbers
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,12 @@ def test_what_to_expect(version, says):
 
 
 def test_a_version_is_what_numbers_it_begins_with():
-    assert numbers("10.16.2.10-1+cuda13.2") == (10, 16, 2, 10)
-    assert numbers("6.2+b77") == (6, 2)
-    assert numbers("") == ()
+    assert version_numbers("10.16.2.10-1+cuda13.2") == (10, 16, 2, 10)
+    assert version_numbers("10.3.0.30-1ubuntu1") == (10, 3, 0, 30)
+    assert version_numbers("6.2+b77") == (6, 2)
+    assert version_numbers("1.24rc1") == (1, 24)
+    assert version_numbers("") == version_numbers(None) == ()
+    assert version_numbers("11") >= (10, 14) > version_numbers("10") > version_numbers(None)
 
 
 def test_the_warning_is_one_line_and_names_what_is_known():
@@ -64,7 +68,7 @@ def test_the_documentation_says_what_doctor_does():
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line
     ]
-    releases = [(numbers(first), what) for first, _, what in rows if numbers(first)]
+    releases = [(version_numbers(first), what) for first, _, what in rows if version_numbers(first)]
     for (release, says), (first, what) in zip(releases, EXPECTED[1:], strict=True):
         assert release[: len(first)] == first
         assert says.startswith(what)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tosa_edge.diagnosis.finding import Finding, finding
 from tosa_edge.engine.gpu import jetpack as l4t_of
 from tosa_edge.engine.gpu import module as module_of
-from tosa_edge.engine.tensorrt_versions import numbers
+from tosa_edge.machine import version_numbers
 
 ROOT = Path("/")
 # L4T is what the board reports; JetPack is the name people know it by.
@@ -34,7 +34,7 @@ def board(root: Path = ROOT) -> list[Finding]:
     number = l4t.removeprefix("L4T").strip()
     known = jetpack(root)
     value = f"{known} ({l4t})" if known else l4t
-    old = tuple(map(int, number.split(".")[:2])) < _OLDEST if number else False
+    old = bool(number) and version_numbers(number) < _OLDEST
     remedy = "TensorRT 10.3 comes with JetPack 6.1: flash 6.2 with SDK Manager, or build for ONNX Runtime."
     found = [finding("JetPack", value, remedy if old else "")]
     module = module_of(root / "proc/device-tree/model")
@@ -50,13 +50,13 @@ def jetpack(root: Path = ROOT) -> str | None:
 
 def tensorrt_of(jetpack: str) -> str | None:
     """The TensorRT that comes with it: `10.3` for `6.2.1`."""
-    before = [known for known in _TENSORRTS if known <= numbers(jetpack)]
+    before = [known for known in _TENSORRTS if known <= version_numbers(jetpack)]
     return _TENSORRTS[max(before)] if before else None
 
 
 def jetpack_of(l4t: str) -> str | None:
     """`6.2` for `36.4.3`; a patch release we do not know is the one before it."""
-    wanted = tuple(int(part) for part in l4t.split(".") if part.isdigit())
+    wanted = version_numbers(l4t)
     before = [known for known in _JETPACKS if known[:2] == wanted[:2] and known <= wanted]
     return _JETPACKS[max(before)] if before else None
 

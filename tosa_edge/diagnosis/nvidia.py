@@ -18,7 +18,7 @@ from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.providers import installed, start
 from tosa_edge.engine.providers import version as version_of_provider
 from tosa_edge.engine.selection import AUTO, Choice, choose_all
-from tosa_edge.engine.tensorrt_versions import expected, numbers, troubles
+from tosa_edge.engine.tensorrt_versions import expected, troubles
 from tosa_edge.errors import MachineLacks
 
 ROOT = Path("/")
@@ -93,12 +93,12 @@ def bindings(found: Gpu | None = None, version: str | None = None) -> list[Findi
     """cuda-python serves a driver of its own CUDA or a later one; pip brings the newest."""
     usable = found or find_gpu()
     version = version or machine.version_of("cuda-python") or machine.version_of("cuda-bindings")
-    most = int(usable.cuda.split(".")[0]) if usable else None
+    most = machine.version_numbers(usable.cuda)[0] if usable else None
     below = f",<{most + 1}" if most else ""
     wanted = f"`pip install 'cuda-python>=12.9.1{below}'`"
     if version is None:
         return [finding("cuda-python", "missing", f"To run engines on a GPU: {wanted}.")]
-    remedy, numbers = "", tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    remedy, numbers = "", machine.version_numbers(version)
     if numbers < _LETS_GO:
         remedy = f"It holds Python's lock while the GPU works, and other threads wait: {wanted}."
     if usable is not None and most is not None and numbers[0] > most:
@@ -133,7 +133,7 @@ def pair(root: Path = ROOT, version: str | None = None, found: Gpu | None = None
         usual = tensorrt_of(board)
         board = f"JetPack {board.partition('+')[0]} with "
     value = f"{board or ''}TensorRT {version}: {expected(version)}"
-    if usual and numbers(usual) != numbers(version)[:2]:
+    if usual and machine.version_numbers(usual) != machine.version_numbers(version)[:2]:
         value += f" (this JetPack comes with {usual})"
     usable = found or (find_gpu() if root == ROOT else None)
     known = troubles(version, usable.sm if usable else None)

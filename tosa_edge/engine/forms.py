@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tosa_edge.engine import GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.machine import version_numbers
 
 # The first whose parser makes one layer of `Attention`; of TensorRT-RTX the first it was tried with.
 _FIRST_WITH_ATTENTION = {TENSORRT: (10, 14), TENSORRT_RTX: (1, 7)}
@@ -26,14 +27,7 @@ class Form:
 def form_for(backend: str, version: str | None, precision: str, provider: str = "") -> Form:
     """`provider` is of ONNX Runtime."""
     first = _FIRST_WITH_ATTENTION.get(backend)
-    parses = first is not None and version_pair(version) >= first
+    parses = first is not None and version_numbers(version) >= first
     on_gpu = backend != ONNXRUNTIME or provider in GPU_PROVIDERS
     half = precision == "fp16" or (precision == "int8" and on_gpu)
     return Form(half, precision == "fp16" and parses)
-
-
-def version_pair(version: str | None) -> tuple[int, int]:
-    """The first two numbers of a version; (0, 0) of none."""
-    parts = [int(part) if part.isdigit() else 0 for part in (version or "").split(".")]
-    major, minor, *_ = (*parts, 0, 0)
-    return major, minor

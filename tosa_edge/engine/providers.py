@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
 from tosa_edge.engine import GPU_PROVIDERS
-from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.gpu import find_gpu
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
@@ -221,7 +220,7 @@ def _registered() -> None:
     """Makes the plugin known to ONNX Runtime."""
     import onnxruntime
 
-    if version_pair(onnxruntime.__version__) < _FIRST_WITH_PLUGINS:
+    if machine.version_numbers(onnxruntime.__version__) < _FIRST_WITH_PLUGINS:
         raise MachineLacks(
             f"ONNX Runtime {onnxruntime.__version__} is too old for the provider for TensorRT-RTX",
             "Update it: pip install --upgrade 'onnxruntime>=1.24'.",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX, providers
 from tosa_edge.engine.compatibility import INSTALL, TITLES
-from tosa_edge.engine.forms import version_pair
 from tosa_edge.engine.host import Machine
 from tosa_edge.engine.providers import CPU
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.machine import version_numbers
 from tosa_edge.plugins.library import BUILD
 
 AUTO = "auto"
@@ -147,4 +147,4 @@ def _named(backend: str, machine: Machine) -> Choice:
 
 
 def _new_enough(version: str | None) -> bool:
-    return version_pair(version) >= _OLDEST_TENSORRT
+    return version_numbers(version) >= _OLDEST_TENSORRT

@@ -5,8 +5,9 @@ From NVIDIA's release notes and its public list of issues; none of it was tried 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+
+from tosa_edge.machine import version_numbers
 
 Version = tuple[int, ...]
 
@@ -37,15 +38,9 @@ EXPECTED: tuple[tuple[Version, str], ...] = (
 )
 
 
-def numbers(version: str) -> Version:
-    """(10, 3, 0) of `10.3.0`, also of `10.3.0.30-1+cuda12.5`."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in found[0].split(".")[:4]) if found else ()
-
-
 def troubles(version: str, sm: int | None) -> list[str]:
     """Where this release was seen to be wrong on such a GPU."""
-    here = numbers(version)
+    here = version_numbers(version)
     return [
         trouble.what
         for trouble in TROUBLES
@@ -54,7 +49,7 @@ def troubles(version: str, sm: int | None) -> list[str]:
 
 
 def expected(version: str) -> str:
-    here = numbers(version)
+    here = version_numbers(version)
     return [what for first, what in EXPECTED if first <= here][-1] if here else "a version that is not known"
 
 
