@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,16 @@ def test_curves_show_every_loss_of_every_stage(tmp_path):
     assert ">match<" in svg
     assert ">norm<" not in svg
     assert "4 steps" in svg
+    assert {f">{value}<" for value in ("0", "0.25", "0.5", "0.75", "1")} <= set(re.findall(r">[\d.]+<", svg))
+
+
+@pytest.mark.parametrize("loss", ["NaN", "Infinity", "0.0"])
+def test_a_loss_that_is_no_number_leaves_the_others_drawn(tmp_path, loss):
+    (tmp_path / "dense").mkdir()
+    (tmp_path / "dense" / "log.jsonl").write_text("".join(f'{{"a": {x}}}\n' for x in (loss, 0.0, 0.0)))
+    svg = draw_curves(tmp_path, ["dense"]).read_text()
+    assert not {"nan", "inf"} & set(re.findall(r"[a-z]+", svg))
+    assert "350.0,450.0 650.0,450.0" in svg
 
 
 def test_smoothing_is_a_running_mean():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from tosa_edge.atomic_files import write_bytes
@@ -24,20 +25,23 @@ def draw_curves(out: Path, stages: list[str]) -> Path:
             values = smooth([entry[name] for entry in log], max(1, total // 100))
             curves.setdefault(name, []).append([(done + i, v) for i, v in enumerate(values)])
         done += len(log)
-    highest = max((v for parts in curves.values() for part in parts for _, v in part), default=1.0)
+    known = [v for parts in curves.values() for part in parts for _, v in part if math.isfinite(v)]
+    highest = max(known, default=0) or 1.0
 
     def place(step: int, value: float) -> str:
         return f"{LEFT + step / total * WIDTH:.1f},{TOP + (1 - value / highest) * HEIGHT:.1f}"
 
     shapes = [_text(LEFT, TOP - 10, f"highest {highest:.2f}, {done} steps")]
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        shapes.append(_text(4, TOP + (1 - share) * HEIGHT + 5, f"{share * highest:.2g}"))
     for start, stage in marks:
         x = LEFT + start / total * WIDTH
         shapes.append(f'<path d="M{x:.1f} {TOP}v{HEIGHT}" stroke="#bbb" fill="none"/>')
-        shapes.append(_text(x + 4, TOP + HEIGHT + 16, stage))
+        shapes.append(_text(x + 4, TOP + HEIGHT + 16, f"{stage}, from step {start}"))
     for number, (name, parts) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         for part in parts:
-            points = " ".join(place(*point) for point in part)
+            points = " ".join(place(step, value) for step, value in part if math.isfinite(value))
             shapes.append(f'<polyline points="{points}" stroke="{colour}" fill="none" stroke-width="1.5"/>')
         shapes.append(_text(LEFT + WIDTH + 8, TOP + 16 * (number + 1), name, colour))
     size = f'width="{WIDTH + 170}" height="{HEIGHT + TOP + 30}"'
