@@ -21,7 +21,7 @@ from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
 from tosa_edge.runtime.sinks.video import VideoSink
 from tosa_edge.runtime.sinks.wrappers import NewestOnly, OfStream
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 from tosa_edge.runtime.sources.iterable import IterableSource
 from tosa_edge.runtime.sources.pattern import PatternSource
 from tosa_edge.runtime.sources.video import VideoSource
@@ -114,8 +114,8 @@ def test_a_viewer_that_hangs_holds_nothing_up_either(model):
     assert summary.frames == len(seen) == 50
 
 
-class _Broken:
-    live, reconnects, fps, frames, label = False, 0, 30.0, None, "broken"
+class _Broken(Source):
+    fps, label = 30.0, "broken"
 
     def __init__(self, error):
         self.error = error

@@ -66,9 +66,8 @@ def record(
         sources = open_sources(specs, recursive)
         for source in sources:
             stack.callback(source.close)
-            if hasattr(source, "events"):
-                source.events = say
-            for note in getattr(source, "notes", ()):
+            source.events = say
+            for note in source.notes:
                 say(note)
         wanted = replace(
             wanted, out=_folder(stack, wanted, sources, usual, numbering=not (force or replaces))

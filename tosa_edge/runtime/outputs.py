@@ -11,7 +11,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Sink
-from tosa_edge.runtime.sources import Source, is_still
+from tosa_edge.runtime.sources import Source
 
 SHEET, MAPS, PICTURES, CLOUDS = "contact_sheet.png", "depth", "png", "clouds"
 
@@ -54,13 +54,13 @@ class Outputs:
         found = [self.out / SUMMARY] if self.out else []
         for number, source in enumerate(sources):
             one = self.of_stream(number) if len(sources) > 1 else self
-            video, still = one.video_of(source), is_still(source)
+            video = one.video_of(source)
             found += [video] if video else []
             if one.out is not None:
                 written = {
                     SHEET: source.frames != 1,
                     MAPS: one.depth_maps,
-                    PICTURES: one.pictures or still,
+                    PICTURES: one.pictures or source.still,
                     CLOUDS: one.clouds,
                 }
                 found += [one.out / name for name, is_written in written.items() if is_written]
@@ -68,7 +68,7 @@ class Outputs:
 
     def video_of(self, source: Source) -> Path | None:
         """Pictures make no video, unless one is asked for."""
-        return self.video or (self.out / "run.webm" if self.out and not is_still(source) else None)
+        return self.video or (self.out / "run.webm" if self.out and not source.still else None)
 
     def of_stream(self, number: int) -> Outputs:
         """For one of several sources: a folder, a video and a port of its own."""
@@ -128,7 +128,7 @@ def _openers(
     from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
     openers: list[Callable[[], Sink]] = []
-    out, camera, still = wanted.out, wanted.camera, is_still(source)
+    out, camera = wanted.out, wanted.camera
     video = wanted.video_of(source)
     if video is not None:
         openers.append(lambda: VideoSink(video, source.fps, paced=source.live))
@@ -137,7 +137,7 @@ def _openers(
             openers.append(lambda: ContactSheetSink(out / SHEET))
         if wanted.depth_maps:
             openers.append(lambda: DepthMapsSink(out / MAPS))
-        if wanted.pictures or still:
+        if wanted.pictures or source.still:
             openers.append(lambda: FolderSink(out / PICTURES, info))
         if wanted.clouds:
             openers.append(lambda: PointCloudsSink(out / CLOUDS, info, camera))

@@ -25,7 +25,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.runtime.handoff import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
-from tosa_edge.runtime.sources import Frame, Source, is_still
+from tosa_edge.runtime.sources import Frame, Source
 from tosa_edge.runtime.summary import Rate, Summary, Times
 
 _AHEAD = 2  # frames of a file read ahead, and results of one that may wait for the sinks
@@ -95,7 +95,7 @@ def run(
         for sink in sinks:
             sink.seal()
         for source in streams:
-            summary.refused += getattr(source, "refused", [])
+            summary.refused += source.refused
         summary.outputs = [path for path in [sink.commit() for sink in sinks] if path is not None]
     except BaseException:
         _see_off((*stages, output, heed), streams, (frames, results), stop)
@@ -122,7 +122,7 @@ def _capture(number: int, source: Source, frames: Frames, times: Times) -> None:
 
 
 def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary: Summary):  # type: ignore[no-untyped-def]
-    painters, rate = [Painter(model.info, is_still(source)) for source in streams], Rate()
+    painters, rate = [Painter(model.info, source.still) for source in streams], Rate()
     for number, frame in frames:
         try:
             prediction = model.predict_next(frame.picture, number)

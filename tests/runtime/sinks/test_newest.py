@@ -8,6 +8,7 @@ import pytest
 
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
+from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sinks import wrappers as newest
 from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.wrappers import NewestOnly
@@ -15,7 +16,7 @@ from tosa_edge.runtime.sinks.wrappers import NewestOnly
 PATIENCE_S = 20
 
 
-class Viewer:
+class Viewer(Sink):
     """Takes a result only when it is let; remembers what was asked of it and by whom."""
 
     def __init__(self, free: bool = False) -> None:
@@ -110,7 +111,7 @@ def test_abort_after_seal_reaches_the_viewer():
 
 def test_a_viewer_with_idle_is_looked_after_between_frames():
     viewer, called = Viewer(free=True), threading.Event()
-    viewer.idle = called.set
+    viewer.idle_s, viewer.idle = 0.05, called.set
     hand_off = NewestOnly(viewer)
     assert called.wait(PATIENCE_S)
     hand_off.seal()

@@ -43,7 +43,12 @@ class Result:
 
 
 class Sink(Protocol):
-    """Called from one thread, which is not the one that infers."""
+    """Called from one thread, which is not the one that infers.
+
+    idle_s: how long no results may come before `idle` is called; None where nothing is to be done then.
+    """
+
+    idle_s: float | None = None
 
     def write(self, result: Result) -> None: ...
 
@@ -55,3 +60,7 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Leaves nothing behind. May be called at any time, and twice."""
+
+    def idle(self) -> None:
+        """What a viewer has to do between results. Called by `NewestOnly`, every `idle_s`."""
+        return  # most have nothing to do

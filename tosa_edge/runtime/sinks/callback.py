@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 
 
-class CallbackSink:
+class CallbackSink(Sink):
     """What the function raises ends the run.
 
     Example:

@@ -8,13 +8,13 @@ import numpy as np
 
 from tosa_edge.atomic_files import AtomicFile, write_error
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 
 GAP = 6
 _WIDTH = 960
 
 
-class ContactSheetSink:
+class ContactSheetSink(Sink):
     """Keeps every n-th panel and doubles n when there are too many, so memory stays small.
 
     Those that are chosen are shrunk at the end: to shrink each would take as long as to paint it.

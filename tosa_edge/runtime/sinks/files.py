@@ -19,10 +19,10 @@ from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.relative import drawn_distances
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 
 
-class FilesSink:
+class FilesSink(Sink):
     """What the sinks that write a folder have in common; each says how it saves one result.
 
     what, names: what it writes, in words and as a pattern. A folder that holds anything else is somebody's

@@ -11,7 +11,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.runtime.intrinsics import USUAL_FOV, CameraAt, Intrinsics
 from tosa_edge.runtime.relative import FARTHEST, drawn_distances
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.files import millimetres
 from tosa_edge.runtime.sinks.rerun_viewer import RerunViewer
 from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_thumbnail, picture_thumbnail
@@ -19,7 +19,7 @@ from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_th
 _FLUSH_S = 2.0
 
 
-class RerunSink:
+class RerunSink(Sink):
     """Into a viewer on this machine, or with `save` into an `.rrd` file that a viewer opens later.
 
     Args:

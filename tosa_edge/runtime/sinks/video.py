@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tosa_edge.atomic_files import AtomicFile, write_error
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.opencv_writer import CODECS, OpencvWriter
 from tosa_edge.runtime.sinks.pyav_writer import PyavWriter
 
@@ -41,7 +41,7 @@ def writer_for(suffix: str) -> type[Writer]:
     return PyavWriter if PyavWriter.can_write(suffix) else OpencvWriter
 
 
-class VideoSink:
+class VideoSink(Sink):
     """Writes the panels.
 
     Args:

@@ -10,17 +10,19 @@ from collections.abc import Callable
 
 from tosa_edge.errors import MachineLacks
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 
 _QUIT = (ord("q"), 27)  # 27 is Esc
 
 
-class WindowSink:
+class WindowSink(Sink):
     """Shows the panels. OpenCV wants every call about a window from one thread: see `NewestOnly`.
 
     Args:
         stop: called once, when the viewer wants no more.
     """
+
+    idle_s = 0.05  # or it does not answer its close button while no frames come
 
     def __init__(self, stop: Callable[[], None], title: str = "tosa-edge (q ends)") -> None:
         self._stop = stop

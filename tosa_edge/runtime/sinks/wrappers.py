@@ -12,23 +12,20 @@ from tosa_edge.runtime.sinks import Result, Sink
 
 # How long the end of a run waits for a viewer that hangs; its thread is a daemon and dies with the process.
 _PATIENCE_S = 3.0
-# A window must be looked after while no frames come, or it does not answer its close button.
-_IDLE_S = 0.05
 # No eye sees more than sixty a second, and what a viewer takes the model does not get.
 _SHORTEST_S = 1 / 60
 
 
-class NewestOnly:
+class NewestOnly(Sink):
     """Gives `viewer` the newest result in a thread of its own, sixty a second at most, and drops the others.
 
     Everything the viewer does happens in that thread, as windows need it. The first exception ends the viewer
-    and not the run; `on_event` is told once. A viewer with a method `idle` has it called between frames.
+    and not the run; `on_event` is told once.
     """
 
     def __init__(self, viewer: Sink, on_event: Callable[[str], None] = lambda text: None) -> None:
         self._viewer = viewer
         self._on_event = on_event
-        self._idle: Callable[[], None] | None = getattr(viewer, "idle", None)
         self._changed = threading.Condition()
         self._waiting: Result | None = None
         self._ending: Callable[[], object] | None = None
@@ -90,12 +87,11 @@ class NewestOnly:
         while True:
             with self._changed:
                 if self._waiting is None and self._ending is None:
-                    self._changed.wait(_IDLE_S if self._idle else None)
+                    self._changed.wait(self._viewer.idle_s)
                 result, self._waiting = self._waiting, None
                 if result is not None or self._ending is not None:
                     return result
-            if self._idle:
-                self._idle()
+            self._viewer.idle()
 
     def _failed(self, error: Exception) -> None:
         with self._changed:
@@ -105,7 +101,7 @@ class NewestOnly:
         self._on_event(f"{type(self._viewer).__name__} ended, the run goes on: {what}")
 
 
-class OfStream:
+class OfStream(Sink):
     """A sink that sees one stream only."""
 
     def __init__(self, stream: int, sink: Sink) -> None:

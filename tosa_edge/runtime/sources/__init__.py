@@ -1,15 +1,16 @@
 """Where frames come from. One file per source, one protocol, and `open_source` to find the right one.
 
-To add a source: write a class with the members of `Source` and a static `accepts(spec)`, and name it in
-`_files` or `_others`. What can be lost and found again is a `Session` behind `Reconnecting`.
+To add a source: write a subclass of `Source` with a static `accepts(spec)`, and name it in `_files` or
+`_others`. What can be lost and found again is a `Session` behind `Reconnecting`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -43,17 +44,23 @@ class Source(Protocol):
 
     frames: how many there will be; None where nobody knows.
     live: the world does not wait, so only the newest frame is worth having; a file loses none.
+    still: pictures that have names and nothing to do with each other; neither a video nor a camera.
     reconnects: how often a live source was lost and found again so far.
+    notes: a line for each thing that was left out before reading; refused: for each that could not be read.
+    events: gets a line of text when a live source is lost or found again.
 
-    Sources of pictures have `still = True` too, and `notes`, a line for each thing that was left out.
     `close` may be called from another thread, at any time and twice; the iteration then ends soon.
     """
 
     label: str
     fps: float
-    frames: int | None
-    live: bool
-    reconnects: int
+    frames: int | None = None
+    live: bool = False
+    still: bool = False
+    reconnects: int = 0
+    notes: Sequence[str] = ()
+    refused: Sequence[str] = ()
+    events: Callable[[str], None] = logging.getLogger("tosa_edge").warning
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -117,11 +124,6 @@ def _opened(spec: str, recursive: bool) -> Source:
         "Give a file, a folder of pictures, a camera (0, /dev/video0, v4l2://, csi://0), rtsp://, "
         "http(s)://, gst:PIPELINE or test://; check the path.",
     )
-
-
-def is_still(source: Source) -> bool:
-    """Pictures that have names and nothing to do with each other; neither a video nor a camera."""
-    return getattr(source, "still", False)
 
 
 def inputs_of(specs: Sequence[str]) -> list[Path]:

@@ -9,27 +9,28 @@ from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.reading import SUFFIXES, read_picture
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 from tosa_edge.runtime.sources.address import natural
 
 _DEEPEST = 100  # folders in one another that pictures are taken from
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
 
 
-class PicturesSource:
+class PicturesSource(Source):
     """Each frame has its file's name, without the ending where that is enough to tell them apart.
 
     `refused` says what could not be read whole and was left out: the others are worth having.
     """
 
     fps = 10.0  # pictures in files say nothing of their rate; ten a second can be watched
-    live, reconnects, still = False, 0, True
+    still = True
 
     def __init__(self, label: str, folder: Path, paths: Sequence[Path], notes: Sequence[str] = ()) -> None:
-        self.label, self.notes, self.refused = label, list(notes), list[str]()
+        self.label, self.notes = label, list(notes)
+        self.refused: list[str] = []
         self._paths = list(paths)
         self._names = names_of([path.relative_to(folder) for path in paths])
-        self.frames: int | None = len(self._paths)
+        self.frames = len(self._paths)
 
     @classmethod
     def of(cls, files: Sequence[str]) -> PicturesSource:

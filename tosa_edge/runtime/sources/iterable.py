@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sized
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 
 
-class IterableSource:
+class IterableSource(Source):
     """RGB arrays, or frames that are taken as they are.
 
     Args:
@@ -22,8 +22,6 @@ class IterableSource:
         >>> source = IterableSource(grabber.pictures(), live=True)
     """
 
-    reconnects = 0
-
     def __init__(
         self,
         pictures: Iterable[np.ndarray | Frame],
@@ -32,7 +30,7 @@ class IterableSource:
         label: str = "pictures from Python",
     ) -> None:
         self.label, self.fps, self.live = label, fps, live
-        self.frames: int | None = len(pictures) if isinstance(pictures, Sized) else None
+        self.frames = len(pictures) if isinstance(pictures, Sized) else None
         self._pictures = pictures
         self._closed = threading.Event()
 

@@ -15,20 +15,18 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.limits import PIXELS
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 from tosa_edge.runtime.sources.address import rate, read_address, size, whole
 
 BITS = 24
 _SMALLEST = (2 * BITS, 32)
 
 
-class PatternSource:
+class PatternSource(Source):
     """`fps=0` is as fast as they are taken; then nothing is live and nothing gets dropped.
 
     Whoever comes late gets the missed frames at once: which of them to drop is the pipeline's business.
     """
-
-    reconnects = 0
 
     def __init__(self, spec: str) -> None:
         self.label = spec
@@ -43,7 +41,7 @@ class PatternSource:
         paced = options.get("fps", 30.0)
         self.live = paced > 0
         self.fps = paced or 30.0
-        self.frames: int | None = options.get("frames")
+        self.frames = options.get("frames")
         self._draw = Pattern(width, height, options.get("seed", 0))
         self._closed = threading.Event()
 

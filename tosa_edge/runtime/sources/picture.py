@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosa_edge.pictures.reading import SUFFIXES, read_picture
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class PictureSource:
+class PictureSource(Source):
     fps = 1.0
-    frames: int | None = 1
-    live, reconnects, still = False, 0, True
+    frames = 1
+    still = True
 
     def __init__(self, spec: str, picture: np.ndarray | None = None, name: str = "") -> None:
         """picture, name: where it is not in a file of this machine."""

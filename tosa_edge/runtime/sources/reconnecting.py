@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Protocol
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 
 # A session of fewer frames than this is no recovery: the waits go on growing.
 _SETTLED = 10
@@ -41,7 +40,7 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
-class Reconnecting:
+class Reconnecting(Source):
     """Frames of one session after the other, numbered and timed as one.
 
     What cannot be opened at first is an error at once; later losses are waited out, as long as it takes.
@@ -53,11 +52,9 @@ class Reconnecting:
 
     Attributes:
         corrupt: frames that came but could not be used.
-        events: gets a line of text at each loss and return, and while it lasts.
     """
 
     live = True
-    frames: int | None = None
 
     def __init__(
         self,
@@ -66,8 +63,7 @@ class Reconnecting:
         waits: tuple[float, float] = (0.2, 5.0),
         ends: bool = False,
     ) -> None:
-        self.label, self.reconnects = label, 0
-        self.events: Callable[[str], None] = logging.getLogger("tosa_edge").warning
+        self.label = label
         self._open_once, self._waits, self._ends = open_once, waits, ends
         self._closed = threading.Event()
         self._corrupt, self._count, self._last = 0, 0, 0.0

@@ -14,7 +14,7 @@ from tosa_edge.limits import PIXELS
 from tosa_edge.pictures.opencv import opencv, silence
 from tosa_edge.pictures.reading import require_file
 from tosa_edge.pictures.truncation import is_whole
-from tosa_edge.runtime.sources import Frame
+from tosa_edge.runtime.sources import Frame, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +32,7 @@ _CONTAINERS = re.compile(
 )
 
 
-class VideoSource:
-    live, reconnects = False, 0
-
+class VideoSource(Source):
     def __init__(self, spec: str, capture: Any = None) -> None:
         """capture: of a file that is on another machine, opened."""
         self.label = spec
@@ -52,7 +50,7 @@ class VideoSource:
         self.fps = stated if math.isfinite(stated) and 0 < stated <= 1000 else 30.0
         # Live recordings do not know their length; OpenCV then makes up a number, often a negative one.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.frames: int | None = int(count) if 0 < count < 1e9 else None
+        self.frames = int(count) if 0 < count < 1e9 else None
 
     @staticmethod
     def accepts(spec: str) -> bool:

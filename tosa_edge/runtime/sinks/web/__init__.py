@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.sinks import Result
+from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.web.guard import Guard, is_loopback, listen, name_for_people, token_for
 from tosa_edge.runtime.sinks.web.server import Server
 from tosa_edge.runtime.sinks.web.site import Site
 from tosa_edge.runtime.sinks.web.view import View
 
 
-class WebSink:
+class WebSink(Sink):
     """Serves at `url` from construction until `seal`. `write` waits for no viewer.
 
     Args:
