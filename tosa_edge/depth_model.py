@@ -58,6 +58,8 @@ class DepthModel:
             runs on one; False leaves that to OpenCV.
     """
 
+    refreshed = 1.0  # to a pipeline: the tokens of every frame are chosen anew
+
     def __init__(self, backend: Backend, info: GraphInfo, label: str, fit: str = "letterbox") -> None:
         check_mode(fit)
         if info.batch != 1:
@@ -71,12 +73,12 @@ class DepthModel:
         self._backend = backend
         self._closed = False
         backend.activate()
-        self.provider: str | None = getattr(backend, "provider", None)
+        self.provider = backend.provider
         self._check_ports(backend)
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
-        self._lane: Any = getattr(backend, "lane", None)  # of backends on a GPU
+        self._lane = backend.lane
         try:
-            self.fit_on_gpu = self._lane is not None and self._fits_on_gpu()
+            self.fit_on_gpu = backend.has_lanes and self._fits_on_gpu()
         except BaseException:
             backend.deactivate()
             raise
@@ -147,6 +149,10 @@ class DepthModel:
         """A frame of one of several streams: to this model each frame is the first."""
         return self.predict(frame)
 
+    def warm_up(self, frame: np.ndarray) -> None:
+        """Takes the memory and the time that the first run of a graph takes."""
+        self.predict(frame)
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -159,7 +165,7 @@ class DepthModel:
         self.close()
 
     def _predict_on_gpu(self, frame: Any, bgr: bool, kept: Any) -> Prediction:
-        if self._lane is None:
+        if not self._backend.has_lanes:
             raise TosaEdgeError(
                 f"the frame is on a GPU, and {self.label} runs on the CPU",
                 "Copy it to the host, or load an engine: tosa-edge build --backend tensorrt.",
@@ -176,7 +182,7 @@ class DepthModel:
     def _check_ports(self, backend: Backend) -> None:
         """What a host says of an engine is held to what its manifest, or its graph, says."""
         try:
-            if backend.inputs:  # a backend need not tell
+            if backend.inputs:
                 check_interface(self.info, backend.inputs, backend.outputs)
         except ValueError as error:
             backend.deactivate()

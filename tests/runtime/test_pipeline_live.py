@@ -39,6 +39,7 @@ class Slow:
     inner: DepthModel
     gate: Event = field(default_factory=Event)
     takes: float = 0.0
+    refreshed: float = 1.0
 
     def __post_init__(self) -> None:
         self.info, self.label = self.inner.info, "slow"
@@ -46,6 +47,9 @@ class Slow:
     def predict_next(self, frame, stream=0):
         time.sleep(self.takes)
         return self.inner.predict(frame)
+
+    def warm_up(self, frame):
+        self.inner.warm_up(frame)
 
 
 def pictures(count, height=48, width=64):
@@ -169,9 +173,7 @@ def test_a_dead_stage_stops_all_and_says_which_it_was(model):
 def test_a_model_that_fails_stops_the_other_stages(model):
     class Failing(Slow):
         def predict_next(self, frame, stream=0):
-            if stream == 0:
-                raise TosaEdgeError("the engine is gone", "plug it in")
-            return self.inner.predict(frame)
+            raise TosaEdgeError("the engine is gone", "plug it in")
 
     sink = _Kept()
     with pytest.raises(TosaEdgeError, match="engine is gone"):
@@ -254,9 +256,7 @@ def test_a_video_is_not_closed_under_the_thread_that_reads_it(tmp_path, model):
 def test_a_model_that_raises_says_that_it_was_inference(model):
     class Failing(Slow):
         def predict_next(self, frame, stream=0):
-            if stream == 0:
-                raise ValueError("out of memory")
-            return self.inner.predict(frame)
+            raise ValueError("out of memory")
 
     with pytest.raises(RuntimeError, match="the inference stage failed: ValueError: out of memory"):
         pipeline.run(IterableSource(pictures(3)), Failing(model), [])

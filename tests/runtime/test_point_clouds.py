@@ -120,6 +120,7 @@ def test_the_scale_of_the_first_frame_is_kept(tmp_path):
     first = np.repeat(np.linspace(40, 200, 90).astype(np.uint8)[None, :, None], 60, axis=0).repeat(3, axis=2)
     model = MetricModel(inner, [Known(10, 30, 4.0), Known(80, 30, 1.5)])
     assert model.info.output == "metric_depth"
+    model.warm_up(np.zeros_like(first))  # in which there is nothing to measure
     shown = model.predict_next(first).depth
     assert (shown[30, 10], shown[30, 80]) == (pytest.approx(4.0, rel=1e-2), pytest.approx(1.5, rel=1e-2))
     other = np.ascontiguousarray(first[:, ::-1])

@@ -41,6 +41,23 @@ def test_streams_do_not_share_what_they_remember(forms):
     np.testing.assert_array_equal(first, again)
 
 
+def test_a_warm_up_runs_both_forms_and_remembers_nothing(forms, monkeypatch):
+    full, reuse = forms
+    model, ran = StreamingModel(full, reuse, Every(10)), []
+    for form in forms:
+
+        def seen(frame, kept=None, *, form=form, predict=form.predict):
+            ran.append(form)
+            return predict(frame, kept=kept)
+
+        monkeypatch.setattr(form, "predict", seen)
+    model.warm_up(tiny.picture(seed=1))
+    assert ran == [full, reuse]
+    assert (model.refreshes, model.reuses) == (0, 0)
+    kept = model.predict_next(tiny.picture(seed=0)).kept
+    np.testing.assert_array_equal(kept, tiny.expected_kept(tiny.picture(seed=0)))
+
+
 def test_a_cut_and_another_size_are_reasons_to_choose_anew(forms):
     model = StreamingModel(*forms, OnChange(0.3, longest=100))
     one, other = tiny.picture(seed=0), 255 - tiny.picture(seed=5)

@@ -1,4 +1,4 @@
-"""What runs a graph. One protocol, so that every host of a graph can be put in the place of another.
+"""What runs a graph. One base class, so that every host of a graph can be put in the place of another.
 
 Example:
     >>> with OnnxRuntimeBackend(load_graph("tosa_depth_s:g1")) as backend:
@@ -8,8 +8,9 @@ Example:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,34 +18,40 @@ if TYPE_CHECKING:
     from tosa_edge.interface import Port
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """A graph on a host.
 
     `activate` takes what running needs (a session, an engine, device memory), `deactivate` gives it back;
     both may be called twice. Between them `infer` maps arrays by input name to arrays by output name.
+    In `with` it is active, and gives back what it took whatever happens.
+
+    provider: of ONNX Runtime, where that is the host.
+    has_lanes: whether `lane` gives what a call on a GPU uses, for frames that are there already.
     """
 
-    @property
-    def inputs(self) -> tuple[Port, ...]: ...
+    provider: str | None = None
+    has_lanes: bool = False
 
     @property
+    @abstractmethod
+    def inputs(self) -> tuple[Port, ...]:
+        """Empty from a backend that does not tell."""
+
+    @property
+    @abstractmethod
     def outputs(self) -> tuple[Port, ...]: ...
 
+    @abstractmethod
     def activate(self) -> None: ...
 
+    @abstractmethod
     def infer(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]: ...
 
-    def deactivate(self) -> None: ...
-
-
-class Activated(ABC):
-    """`with` for backends: active inside, given back outside, whatever happens."""
-
-    @abstractmethod
-    def activate(self) -> None: ...
-
     @abstractmethod
     def deactivate(self) -> None: ...
+
+    def lane(self) -> AbstractContextManager[Any]:
+        raise NotImplementedError(f"{type(self).__name__} has no lanes")
 
     def close(self) -> None:
         self.deactivate()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import machine
-from tosa_edge.backends import Activated
+from tosa_edge.backends import Backend
 from tosa_edge.engine.providers import CPU, first_line, kinds_of, open_session
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.interface import Port
@@ -23,7 +23,7 @@ _FATAL_ONLY = 4
 EXACT_INT8 = ("session.x64quantprecision", "1")
 
 
-class OnnxRuntimeBackend(Activated):
+class OnnxRuntimeBackend(Backend):
     """Runs one graph in ONNX Runtime.
 
     Args:
@@ -47,7 +47,7 @@ class OnnxRuntimeBackend(Activated):
         self.threads = machine.threads(threads)
         self.profile = profile
         self.optimise = optimise
-        self.provider = provider
+        self.provider: str = provider
         self._kinds = kinds_of(graph.proto)
         self.profile_path: Path | None = None
         self._bytes: bytes | None = graph.bytes()

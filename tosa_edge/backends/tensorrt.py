@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tosa_edge.backends import Activated
+from tosa_edge.backends import Backend
 from tosa_edge.backends.execution import Execution
 from tosa_edge.backends.runtime_cache import RuntimeCache
 from tosa_edge.cuda.arrays import is_on_gpu
@@ -34,7 +34,7 @@ _DTYPES = {
 }
 
 
-class TensorRtBackend(Activated):
+class TensorRtBackend(Backend):
     """Runs one engine in the CUDA context that is current when it is activated, else in the primary one.
 
     Args:
@@ -45,6 +45,8 @@ class TensorRtBackend(Activated):
         graphs: False queues every layer for every call, instead of replaying a captured CUDA graph.
         cache: names the file for what TensorRT-RTX compiles on this machine; asked when the engine is opened.
     """
+
+    has_lanes = True
 
     def __init__(
         self,

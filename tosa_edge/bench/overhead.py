@@ -55,6 +55,7 @@ class _Accelerator:
 
     model: DepthModel
     seconds: float
+    refreshed: float = 1.0
 
     def __post_init__(self) -> None:
         self.info, self.label = self.model.info, "accelerator"
@@ -63,6 +64,9 @@ class _Accelerator:
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
         time.sleep(self.seconds)
         return self._answer
+
+    def warm_up(self, frame: np.ndarray) -> None:
+        """It has nothing to warm."""
 
 
 def shares(spec: str, rounds: int) -> dict[str, np.ndarray]:

@@ -69,7 +69,7 @@ class _Turns:
 
     def take(self, block: Sequence[Sample]) -> list[np.ndarray]:
         """Runs a block of frames, and keeps the time of each."""
-        self.model.predict_next(block[0].picture, -1)
+        self.model.warm_up(block[0].picture)
         depths = []
         for frame in block:
             began = time.perf_counter()

@@ -148,7 +148,7 @@ class MetricModel:
 
     @property
     def refreshed(self) -> float:
-        return getattr(self._model, "refreshed", 1.0)
+        return self._model.refreshed
 
     def facts(self) -> dict[str, Any]:
         """What the metres rest on, for `summary.json`; nothing before the first frame."""
@@ -167,9 +167,10 @@ class MetricModel:
 
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
         prediction = self._model.predict_next(frame, stream)
-        if stream < 0:  # a warm-up shows nothing to measure
-            return prediction
         if stream not in self._scales:
             scale = self._scales[stream] = fit_scale(prediction.depth, self._known)
             self._sureness[stream] = sureness(prediction.depth, self._known, scale)
         return replace(prediction, depth=self._scales[stream].metres(prediction.depth))
+
+    def warm_up(self, frame: np.ndarray) -> None:
+        self._model.warm_up(frame)  # it shows nothing to measure

@@ -52,11 +52,13 @@ class StreamingModel:
             return self._reuse.predict(frame, kept=known.kept)
         prediction = self._full.predict(frame)
         assert prediction.kept is not None  # selections_for has seen to that
-        if stream < 0:  # a warm-up: of both forms, and nothing to remember
-            return self._reuse.predict(frame, kept=prediction.kept[self._rows])
         self._streams[stream] = _Stream(np.ascontiguousarray(prediction.kept[self._rows]), seen, 0)
         self.refreshes += 1
         return prediction
+
+    def warm_up(self, frame: np.ndarray) -> None:
+        """Of both forms."""
+        self._reuse.predict(frame, kept=self._full.predict(frame).kept[self._rows])
 
     def _due(self, known: _Stream, seen: FrameSummary) -> bool:
         return known.seen.size != seen.size or self._refresh.due(known.age + 1, known.seen.change(seen))

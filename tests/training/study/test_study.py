@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.nets import TINY, tiny_checkpoint, tiny_net
+from tosa_edge.backends import Backend
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.evaluation.depth_data import find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import evaluate
@@ -21,7 +22,7 @@ from tosa_edge.training.study.score import load_net, score_frames, score_nothing
 SIZE = (TINY.height, TINY.width)
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """A model in PyTorch where the runtime expects a graph."""
 
     inputs = outputs = ()
@@ -30,6 +31,9 @@ class TorchBackend:
         self.net = net
 
     def activate(self):
+        pass
+
+    def deactivate(self):
         pass
 
     def infer(self, feeds):
