@@ -18,6 +18,7 @@ from tosa_edge import __version__
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench.graphs import feeds_for
 from tosa_edge.builder.build import build
+from tosa_edge.builder.steps import Steps
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
@@ -119,10 +120,8 @@ def test_int8_is_not_made_fp16(tmp_path):
         build(str(tmp_path / "q.onnx"), "fp16", "onnxruntime", out=tmp_path)
 
 
-def test_int8_from_pictures(tmp_path, monkeypatch):
+def test_int8_from_pictures(tmp_path):
     """With a stand-in for calibration, which has its own tests."""
-    import tosa_edge.calibration
-
     asked = []
 
     def calibrate(graph, data, settings, on_step):
@@ -130,16 +129,16 @@ def test_int8_from_pictures(tmp_path, monkeypatch):
         asked.append((graph.label, data))
         return SimpleNamespace(model=quantised(), refused=["a.jpg is damaged"])
 
-    monkeypatch.setattr(tosa_edge.calibration, "calibrate", calibrate)
     tiny.save(tmp_path / "m.onnx")
     pictures = tmp_path / "pictures"
-    built = build(str(tmp_path / "m.onnx"), "int8", "onnxruntime", pictures, out=tmp_path / "e")
+    words, steps = (str(tmp_path / "m.onnx"), "int8", "onnxruntime", pictures), Steps(calibrate=calibrate)
+    built = build(*words, out=tmp_path / "e", steps=steps)
     manifest, _ = check_engine(built.engine)
     assert asked == [("m", pictures)]
     assert built.refused == ("a.jpg is damaged",)
     assert (manifest.precision, manifest.pictures) == ("int8", str(pictures))
     assert len(manifest.calibration) == 64
-    assert build(str(tmp_path / "m.onnx"), "int8", "onnxruntime", pictures, out=tmp_path / "e").reused
+    assert build(*words, out=tmp_path / "e", steps=steps).reused
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.engine.samples import ORIN, machine, on_jetson
 from tosa_edge.backends import tensorrt as backend
 from tosa_edge.builder import build as building
 from tosa_edge.builder import candidates as making
+from tosa_edge.builder.steps import Steps
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX, rebuild
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
@@ -59,36 +60,40 @@ def model(tmp_path):
     return str(tmp_path / "m.onnx")
 
 
-def make(model, **arguments):
-    return building.build(model, backend=TENSORRT, out=Path(model).parent / "e", **arguments)
-
-
 @pytest.fixture
 def robot(tmp_path, monkeypatch):
-    """A machine with TensorRT, a GPU and our library; `times` and `verdicts` are what it will find."""
+    """A machine with TensorRT, a GPU and our library; `times` and `verdicts` are what `make` will find."""
     path = tmp_path / library.NAME
     path.write_bytes(b"the library")
     monkeypatch.setenv(library.VARIABLE, str(path))
     orin = machine(ORIN, host=on_jetson().host, plugin_sha256=SHA)
     here = SimpleNamespace(times=(4.0, 3.5), verdicts=[], loaded=[], machine=orin)
 
-    def build(trt, name, graph, targets, gpu, on_progress):
+    def build_plan(trt, name, graph, targets, gpu, on_progress):
         here.loaded.append(plugin_nodes(graph.proto))
         return Made(f"engine with {plugin_nodes(graph.proto)} plugins".encode(), {"strongly_typed": True})
 
-    def validated(engine, manifest, graph, machine, on_step):
+    def validate(engine, manifest, graph, machine, on_step):
         result = here.verdicts.pop(0)
         return replace(manifest, validation=Validation(result, "x")), None, ()
 
     def load_library(trt):
         here.loaded.append("library")
 
-    monkeypatch.setattr(building, "this_machine", lambda backends: here.machine)
-    monkeypatch.setattr(building, "validated", validated)
-    monkeypatch.setattr(making, "tensorrt_module", lambda name: SimpleNamespace(__version__="10.3.0"))
-    monkeypatch.setattr("tosa_edge.engine.tensorrt_builder.build_plan", build)
-    monkeypatch.setattr(library, "load_library", load_library)
-    monkeypatch.setattr(making, "time_engines", lambda trt, engines, info: here.times)
+    here.steps = Steps(
+        machine=lambda backends: here.machine,
+        tensorrt=lambda name: SimpleNamespace(__version__="10.3.0"),
+        load_library=load_library,
+        build_plan=build_plan,
+        time_engines=lambda trt, engines, info: here.times,
+        validate=validate,
+    )
+
+    def make(model, **arguments):
+        out = Path(model).parent / "e"
+        return building.build(model, backend=TENSORRT, out=out, steps=here.steps, **arguments)
+
+    here.make = make
     return here
 
 
@@ -99,7 +104,7 @@ def robot(tmp_path, monkeypatch):
 )
 def test_auto_keeps_the_faster_one(robot, model, times, kept, plugin):
     robot.times, robot.verdicts = times, [PASSED]
-    built = make(model)
+    built = robot.make(model)
     assert robot.loaded == [0, "library", 1]  # the native one was built before anything was loaded
     manifest = building.check_engine(built.engine, robot.machine)[0]
     assert manifest.plugin == plugin
@@ -108,29 +113,29 @@ def test_auto_keeps_the_faster_one(robot, model, times, kept, plugin):
         f"TensorRT's own layers take {times[0]} ms, our plugin {times[1]} ms: {kept} is kept",
     )
     robot.verdicts = [PASSED]
-    assert make(model).reused
-    assert not make(model, plugin="off", validate=False).reused
+    assert robot.make(model).reused
+    assert not robot.make(model, plugin="off", validate=False).reused
 
 
 @makes_plugin_form
 def test_auto_keeps_the_slower_one_where_the_faster_is_wrong(robot, model):
     robot.verdicts = [FAILED, PASSED]
-    built = make(model)
+    built = robot.make(model)
     assert built.validation == PASSED
     assert built.engine.read_bytes() == b"engine with 0 plugins"
     assert built.notes[0].endswith("native is kept, because the other failed validation")
 
 
-def test_auto_says_why_the_plugin_is_not_used(robot, model, monkeypatch):
+def test_auto_says_why_the_plugin_is_not_used(robot, model):
     def refuse(trt):
         raise MachineLacks("compiled for TensorRT 11", "Compile it again.")
 
-    monkeypatch.setattr(library, "load_library", refuse)
-    built = make(model, validate=False)
+    robot.steps = replace(robot.steps, load_library=refuse)
+    built = robot.make(model, validate=False)
     assert built.notes == ("our plugin is not used: compiled for TensorRT 11",)
     assert building.check_engine(built.engine, robot.machine)[0].plugin is None
     with pytest.raises(MachineLacks):
-        make(model, plugin="on", validate=False)
+        robot.make(model, plugin="on", validate=False)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
@@ -138,11 +143,12 @@ def test_half_precision_that_nobody_compared_is_warned_of(robot, tmp_path, preci
     """Once, in one line; with the trouble that its TensorRT is known for."""
     info = replace(tiny.selective_info(), precision=precision)
     model = str(tiny.save(tmp_path / "m.onnx", info))
-    warned = [note for note in make(model, plugin="off", validate=False).notes if "not compared" in note]
+    notes = robot.make(model, plugin="off", validate=False).notes
+    warned = [note for note in notes if "not compared" in note]
     assert len(warned) == (precision == "fp16")
     assert all("TensorRT 10.3.0 are known" in note and "issue 4723" in note for note in warned)
     robot.verdicts = [PASSED]
-    assert not any("not compared" in note for note in make(model, plugin="off").notes)
+    assert not any("not compared" in note for note in robot.make(model, plugin="off").notes)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +156,13 @@ def test_half_precision_that_nobody_compared_is_warned_of(robot, tmp_path, preci
     [pytest.param("on", ["library", 1], OURS, marks=makes_plugin_form), ("off", [0], None)],
 )
 def test_on_and_off_build_once(robot, model, asked, loaded, plugin):
-    built = make(model, plugin=asked, validate=False)
+    built = robot.make(model, plugin=asked, validate=False)
     manifest = building.check_engine(built.engine, robot.machine)[0]
     assert (robot.loaded, manifest.plugin, manifest.plugin_choice) == (loaded, plugin, None)
     assert (" --plugin on " in rebuild.from_manifest(manifest, built.engine)) == (asked == "on")
-    assert make(model, plugin=asked, validate=False).reused
+    assert robot.make(model, plugin=asked, validate=False).reused
     robot.machine = replace(robot.machine, plugin_sha256="b" * 64)  # the library was built again
-    again = make(model, plugin=asked, validate=False)
+    again = robot.make(model, plugin=asked, validate=False)
     assert again.reused == (asked == "off")
 
 

@@ -1,18 +1,21 @@
 """Which host gets which form: a table, and what happens where the attention form cannot be built."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from tests.calibration.make import tiny_graph
-from tosa_edge.builder import build as building
-from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX, tensorrt_builder
+from tosa_edge.builder.build import build
+from tosa_edge.builder.steps import Steps
+from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.forms import Form, form_for
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Validation
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.source import find_source, rebuild_source
+from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form
 from tosa_edge.validate.references import graph_of
@@ -56,9 +59,7 @@ def model(tmp_path):
 
 def make(model, **settings):
     pytest.importorskip("tensorrt_rtx")
-    return building.build(
-        str(model), "fp16", TENSORRT_RTX, out=model.parent / "e", validate=False, **settings
-    )
+    return build(str(model), "fp16", TENSORRT_RTX, out=model.parent / "e", validate=False, **settings)
 
 
 def test_rtx_gets_the_attention_form(model):
@@ -75,37 +76,33 @@ def test_rtx_gets_the_attention_form(model):
     assert graph_of(manifest).bytes() == load_graph(str(model)).bytes()
 
 
-def test_the_plain_form_where_attention_cannot_be_fused(model, monkeypatch):
-    honest = tensorrt_builder.build_plan
-
-    def build(trt, backend, graph, *arguments):
+def test_the_plain_form_where_attention_cannot_be_fused(model):
+    def unfused(trt, backend, graph, *arguments):
         if attentions(graph.proto):
             raise TosaEdgeError("TensorRT 10.14 did not build m: no fused\nkernel", "Try another.")
-        return honest(trt, backend, graph, *arguments)
+        return build_plan(trt, backend, graph, *arguments)
 
-    monkeypatch.setattr(tensorrt_builder, "build_plan", build)
-    built = make(model)
+    built = make(model, steps=Steps(build_plan=unfused))
     (note,) = [note for note in built.notes if "attention" in note]
     assert note.endswith("the plain form is: TensorRT 10.14 did not build m: no fused kernel")
     manifest, _ = check_engine(built.engine, to_run=False)
     assert manifest.settings["attention"].startswith("plain: TensorRT 10.14 did not build m")
     assert "network.attention.fp16" not in manifest.settings
     assert manifest.settings["network.softmax.fp32"] == 5
-    monkeypatch.undo()
     again = make(model)  # out of memory perhaps: it is tried again
     assert not again.reused
     assert check_engine(again.engine, to_run=False)[0].settings["attention"] == "Attention"
 
 
-def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain_one(model, monkeypatch):
+def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain_one(model):
     """The process in which it crashed can build nothing more."""
     pytest.importorskip("tensorrt_rtx")
-    honest, verdicts, crashed = tensorrt_builder.build_plan, [FAILED, PASSED], []
+    verdicts, crashed = [FAILED, PASSED], []
 
-    def build_plan(trt, backend, graph, *arguments):
+    def crashing(trt, backend, graph, *arguments):
         if crashed and not attentions(graph.proto):
             raise TosaEdgeError("TensorRT did not build m: an illegal address", "Start again.")
-        return honest(trt, backend, graph, *arguments)
+        return build_plan(trt, backend, graph, *arguments)
 
     def validated(engine, manifest, graph, machine, on_step):
         result = verdicts.pop(0)
@@ -114,11 +111,10 @@ def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain
         manifest_path(engine).write_text(manifest.to_json())
         return manifest, None, ()
 
-    monkeypatch.setattr(tensorrt_builder, "build_plan", build_plan)
-    monkeypatch.setattr(building, "validated", validated)
+    steps = Steps(build_plan=crashing, validate=validated)
 
     def make():
-        return building.build(str(model), "fp16", TENSORRT_RTX, out=model.parent / "e")
+        return build(str(model), "fp16", TENSORRT_RTX, out=model.parent / "e", steps=steps)
 
     with pytest.raises(TosaEdgeError, match="illegal address"):
         make()
@@ -130,10 +126,13 @@ def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain
     assert make().reused  # what is wrong on this GPU stays so
 
 
-def test_an_engine_from_before_is_built_again(model, monkeypatch):
-    monkeypatch.setattr(building, "form_for", lambda *_: HALF)
-    assert "attention" not in check_engine(make(model).engine, to_run=False)[0].settings
-    monkeypatch.undo()
+def test_an_engine_from_before_is_built_again(model):
+    """Whose manifest says nothing of the attention form."""
+    built = make(model)
+    told = json.loads(built.manifest.read_text())
+    del told["settings"]["attention"]
+    built.manifest.write_text(json.dumps(told))
+    check_engine(built.engine, to_run=False)
     assert not make(model).reused
 
 

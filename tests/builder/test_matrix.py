@@ -17,10 +17,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-import tosa_edge.calibration
 from tests.calibration.test_gpu_form import faults
 from tests.media import left_behind
 from tosa_edge.builder.build import build
+from tosa_edge.builder.steps import Steps
+from tosa_edge.calibration import calibrate
 from tosa_edge.calibration.qdq import int8_weights
 from tosa_edge.cli import app
 from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
@@ -67,18 +68,15 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def quantised(monkeypatch) -> list[onnx.ModelProto]:
-    """The INT8 graphs that builds make on their way."""
-    made, honest = [], tosa_edge.calibration.calibrate
+def keeping(made: list[onnx.ModelProto]) -> Steps:
+    """The usual steps; `made` gets the INT8 graphs that they make on their way."""
 
     def seen(*arguments, **keywords):
-        calibrated = honest(*arguments, **keywords)
+        calibrated = calibrate(*arguments, **keywords)
         made.append(calibrated.model)
         return calibrated
 
-    monkeypatch.setattr(tosa_edge.calibration, "calibrate", seen)
-    return made
+    return Steps(calibrate=seen)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -89,10 +87,12 @@ def test_a_model_has_all_its_graphs(model):
 
 @pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])
 @pytest.mark.parametrize(("model", "variant", "precision"), BUILDS)
-def test_builds(tmp_path, pictures, quantised, model, backend, variant, precision):
+def test_builds(tmp_path, pictures, model, backend, variant, precision):
     spec = f"{model}:{variant}"
     calib = pictures if precision == "int8" else None
-    built = build(spec, precision, backend, calib, out=tmp_path, validate=False)
+    quantised: list[onnx.ModelProto] = []
+    steps = keeping(quantised)
+    built = build(spec, precision, backend, calib, out=tmp_path, validate=False, steps=steps)
     try:
         check(built, model, variant, pictures)
         if precision == "int8":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import cv2
@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from tests import media, tiny
 from tests.validate.samples import changed, scaled, tiny_folder
 from tosa_edge.builder import build as building
+from tosa_edge.builder.onnxruntime_builder import optimise
+from tosa_edge.builder.steps import Steps
 from tosa_edge.cli import app
 from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.manifest import read_manifest
@@ -45,18 +47,22 @@ def build(folder, *more, variant="g1", name="e.onnx"):
     return out, result
 
 
+def build_by(steps, monkeypatch):
+    """The verb's builds, by other steps."""
+    monkeypatch.setattr(building, "build", partial(building.build, steps=steps))
+
+
 @pytest.fixture
 def wrong_builder(monkeypatch):
     """A builder that gets one layer wrong, silently."""
-    real = building.candidates
 
-    def candidates(engine, plan, watch):
-        (right,) = real(engine, plan, watch)
-        model = onnx.load_model_from_string(right.data)
+    def wrong(graph, scratch):
+        data, settings = optimise(graph, scratch)
+        model = onnx.load_model_from_string(data)
         scaled("encoder.blocks.2.ls2.gamma", 1.2)(model)
-        return [replace(right, data=model.SerializeToString())]
+        return model.SerializeToString(), settings
 
-    monkeypatch.setattr(building, "candidates", candidates)
+    build_by(Steps(optimise=wrong), monkeypatch)
 
 
 def test_answers_in_json(folder):
@@ -223,15 +229,13 @@ def test_native_layers_are_what_there_is(folder, plugin):
 
 
 def test_the_budget_reaches_calibration_and_the_manifest(tmp_path, monkeypatch):
-    import tosa_edge.calibration
-
     asked = []
 
     def calibrate(graph, data, settings, on_step):
         asked.append(settings)
         return SimpleNamespace(model=tiny.model(tiny.info(precision="int8")), refused=[])
 
-    monkeypatch.setattr(tosa_edge.calibration, "calibrate", calibrate)
+    build_by(Steps(calibrate=calibrate), monkeypatch)
     tiny.save(tmp_path / "m.onnx")
     words = ("--precision", "int8", "--calib", tmp_path / "photos", "--max-drop", "0.02", "--no-validate")
     out = tmp_path / "e.onnx"

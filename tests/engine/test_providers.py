@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,8 @@ from tests.calibration.make import ranges_of, tiny_graph
 from tests.engine.samples import ORIN, RTX4070
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import open_model
+from tosa_edge.builder import build as building
+from tosa_edge.builder.steps import Steps
 from tosa_edge.calibration.placement import find_layers, for_form
 from tosa_edge.calibration.qdq import insert_qdq
 from tosa_edge.cli import app
@@ -210,8 +213,8 @@ def machine(gpu, monkeypatch):
         this_machine(("onnxruntime",)), gpu=RTX4070, providers={"rtx": None, "tensorrt": "1.0", "cuda": "1.0"}
     )
     here = replace(here, host=replace(here.host, gpu=RTX4070.name, sm=RTX4070.sm))
-    for place in ("tosa_edge.builder.build", "tosa_edge.engine.load"):
-        monkeypatch.setattr(f"{place}.this_machine", lambda backends=(): here)
+    monkeypatch.setattr(load, "this_machine", lambda backends=(): here)
+    monkeypatch.setattr(building, "build", partial(building.build, steps=Steps(machine=lambda _: here)))
     return here
 
 

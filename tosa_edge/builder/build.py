@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ from tosa_edge import __version__
 from tosa_edge.builder.candidates import Candidate, about_choice, candidates
 from tosa_edge.builder.describe import Plan, describe
 from tosa_edge.builder.result import BuildProgress, BuildResult
+from tosa_edge.builder.steps import Steps
+from tosa_edge.calibration import Settings, scales_of
 from tosa_edge.claims import claim
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.forms import form_for
-from tosa_edge.engine.host import Machine, this_machine
+from tosa_edge.engine.host import Machine
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
@@ -29,7 +31,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.model import DEFAULT_MODEL, files_of
 from tosa_edge.plugins import DOMAIN, library
-from tosa_edge.validate.after_build import validated
+from tosa_edge.validate.references import digest_of
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
@@ -55,6 +57,7 @@ def build(
     provider: str = AUTO,
     validate: bool = True,
     force: bool = False,
+    steps: Steps = Steps(),
 ) -> BuildResult:
     """An engine for this machine, or for the `targets`.
 
@@ -68,13 +71,14 @@ def build(
         provider: cpu, cuda, tensorrt or rtx: what computes, where ONNX Runtime is the backend.
         force: replace what is there and is no engine of ours.
         validate: compare the engine with its float32 model. What fails is built all the same, and says so.
+        steps: who does what takes a GPU or minutes.
     """
     began = time.perf_counter()
     if precision not in (None, *PRECISIONS):
         raise TosaEdgeError(
             f"there is no precision {precision!r}", f"Choose one of: {', '.join(PRECISIONS)}."
         )
-    machine = this_machine((backend,) if backend in BACKENDS else BACKENDS)
+    machine = steps.machine((backend,) if backend in BACKENDS else BACKENDS)
     choice = choose_all(backend, provider, machine, targets)
     if max_drop is not None and pictures is None:
         raise TosaEdgeError(
@@ -94,35 +98,14 @@ def build(
         former=is_ours,
         say=replaced.append,
     )
-
-    def judged(manifest: Manifest) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
-        if not validate or manifest.validation.result == PASSED:
-            return manifest, None, ()
-        return validated(engine, manifest, graph, machine, watch.on_step)
-
+    plan = Plan(source, graph, precision, choice, targets, pictures, None, machine, ways.ways, form.attention)
     with claimed(engine, watch.on_wait):
         watch.say(_plan(graph, precision, choice.backend, engine))
-        digest, refused = None, list[str]()
+        refused: list[str] = []
         if pictures is not None:
-            graph, digest, refused = _calibrated(graph, pictures, max_drop, watch)
-        plan = Plan(
-            source, graph, precision, choice, targets, pictures, digest, machine, ways.ways, form.attention
-        )
-        about_form: list[str] = []
-        found = _already(engine, plan)
-        # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
-        wrong = found is not None and plan.attention and _is_wrong_attention(found)
-        if found is not None and not wrong:
-            manifest, report, about_report = judged(found)
-        else:
-            found = None
-            for text in replaced:
-                watch.say(text)
-            for made in _made(engine, plan, watch, about_form, wrong):
-                manifest, report, about_report = judged(_saved(engine, plan, made, max_drop))
-                if manifest.validation.result != FAILED:
-                    break
-    departed = report.departed.layer if report and report.departed else None
+            plan, refused = _calibrated(plan, pictures, max_drop, watch, steps)
+        done = _found_or_made(engine, plan, max_drop, validate, watch, steps, replaced)
+    manifest, report = done.manifest, done.report
     return BuildResult(
         engine=engine,
         manifest=manifest_path(engine),
@@ -130,21 +113,68 @@ def build(
         precision=precision,
         bytes=manifest.engine_bytes,
         seconds=round(time.perf_counter() - began, 3),
-        reused=found is not None,
+        reused=done.reused,
         validation=manifest.validation.result,
         notes=(
             *choice.notes,
             *ways.notes,
-            *about_form,
+            *done.about_form,
             *_advice(manifest),
             *_warning(engine, manifest, machine),
-            *about_report,
+            *done.about_report,
         ),
         checks=tuple(asdict(check) for check in manifest.validation.checks),
-        departed=departed,
+        departed=report.departed.layer if report and report.departed else None,
         reproduce=report.command if report else None,
         refused=tuple(refused),
     )
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The engine that is there now, what its validation found, and notes."""
+
+    manifest: Manifest
+    report: ParityReport | None
+    about_report: tuple[str, ...]
+    about_form: tuple[str, ...] = ()
+    reused: bool = False
+
+
+def _found_or_made(
+    engine: Path,
+    plan: Plan,
+    max_drop: float | None,
+    validate: bool,
+    watch: BuildProgress,
+    steps: Steps,
+    replaced: list[str],
+) -> _Done:
+    """The engine that is there, if this build would only make it again; else the first candidate that passes,
+    or the last. The caller holds the engine's lock.
+
+    Args:
+        replaced: said when something is going to be.
+    """
+
+    def judged(manifest: Manifest) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
+        if not validate or manifest.validation.result == PASSED:
+            return manifest, None, ()
+        return steps.validate(engine, manifest, plan.graph, plan.machine, watch.on_step)
+
+    found = _already(engine, plan)
+    # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
+    wrong = found is not None and plan.attention and _is_wrong_attention(found)
+    if found is not None and not wrong:
+        return _Done(*judged(found), reused=True)
+    for text in replaced:
+        watch.say(text)
+    about_form: list[str] = []
+    for made in _made(engine, plan, watch, steps, about_form, wrong):
+        done = _Done(*judged(_saved(engine, plan, made, max_drop)))
+        if done.manifest.validation.result != FAILED:
+            break
+    return replace(done, about_form=tuple(about_form))
 
 
 def _plan(graph: LoadedGraph, precision: str, backend: str, engine: Path) -> str:
@@ -196,19 +226,17 @@ def _layers_for(asked: str, backend: str, graph: LoadedGraph) -> LayerChoice:
 
 
 def _calibrated(
-    graph: LoadedGraph, pictures: Path, max_drop: float | None, watch: BuildProgress
-) -> tuple[LoadedGraph, str, list[str]]:
-    """The quantised graph, its digest, by which an engine of the same calibration is known, and what pictures
-    were left out."""
-    from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.validate.references import digest_of
-
-    made = calibrate(graph, pictures, Settings(max_drop=max_drop), watch.on_step)
-    return replace(graph, proto=made.model), digest_of(made.model), made.refused
+    plan: Plan, pictures: Path, max_drop: float | None, watch: BuildProgress, steps: Steps
+) -> tuple[Plan, list[str]]:
+    """The plan with the quantised graph and its digest, by which an engine of the same calibration is known;
+    and what pictures were left out."""
+    made = steps.calibrate(plan.graph, pictures, Settings(max_drop=max_drop), watch.on_step)
+    graph = replace(plan.graph, proto=made.model)
+    return replace(plan, graph=graph, calibration=digest_of(made.model)), made.refused
 
 
 def _made(
-    engine: Path, plan: Plan, watch: BuildProgress, notes: list[str], wrong: bool = False
+    engine: Path, plan: Plan, watch: BuildProgress, steps: Steps, notes: list[str], wrong: bool = False
 ) -> Iterator[Candidate]:
     """The candidates, those in the attention form first where the host has that operator.
 
@@ -223,13 +251,13 @@ def _made(
 
         try:
             fused = replace(plan.graph, proto=to_attention_form(plan.graph.proto))
-            for made in candidates(engine, replace(plan, graph=fused), watch):
+            for made in candidates(engine, replace(plan, graph=fused), watch, steps):
                 yield replace(made, settings={**made.settings, "attention": OPERATOR})
         except TosaEdgeError as error:
             why = " ".join(error.what.split())[:400]
     if plan.attention:
         notes.append(f"attention as one operator is not used, the plain form is: {why}")
-    for made in candidates(engine, plan, watch):
+    for made in candidates(engine, plan, watch, steps):
         plain = {"attention": f"plain: {why}"} if plan.attention else {}
         yield replace(made, settings={**made.settings, **plain})
 
@@ -272,8 +300,6 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
 
 
 def _saved(engine: Path, plan: Plan, made: Candidate, max_drop: float | None) -> Manifest:
-    from tosa_edge.calibration import scales_of
-
     scales = scales_of(plan.graph.proto)
     settings = made.settings if scales is None else {**made.settings, "int8_scales": scales}
     settings = settings if max_drop is None else {**settings, "max_drop": max_drop}

@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge.builder.describe import Plan
+from tosa_edge.builder.onnxruntime_builder import for_gpu
 from tosa_edge.builder.result import BuildProgress
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.compatibility import TITLES
-from tosa_edge.engine.host import tensorrt_module
 from tosa_edge.engine.manifest import Plugin
 from tosa_edge.engine.providers import CPU
 from tosa_edge.engine.selection import NATIVE, PLUGIN
@@ -28,6 +28,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import library
 
 if TYPE_CHECKING:
+    from tosa_edge.builder.steps import Steps
     from tosa_edge.graph import LoadedGraph
     from tosa_edge.info import GraphInfo
 
@@ -44,15 +45,13 @@ class Candidate:
     choice: dict[str, Any] | None = None
 
 
-def candidates(engine: Path, plan: Plan, watch: BuildProgress) -> list[Candidate]:
+def candidates(engine: Path, plan: Plan, watch: BuildProgress, steps: Steps) -> list[Candidate]:
     """The best first; the next one serves where it fails validation."""
     backend = plan.choice.backend
     if backend == ONNXRUNTIME:
-        from tosa_edge.builder.onnxruntime_builder import for_gpu, optimise
-
         if plan.choice.provider != CPU:
             return [Candidate(*for_gpu(plan.graph, plan.choice.provider))]
-        return [Candidate(*optimise(plan.graph, scratch(engine)))]
+        return [Candidate(*steps.optimise(plan.graph, scratch(engine)))]
     from tosa_edge.calibration import activations_of
 
     if activations_of(plan.graph.proto) == "unsigned":
@@ -60,16 +59,16 @@ def candidates(engine: Path, plan: Plan, watch: BuildProgress) -> list[Candidate
             f"{plan.graph.label} has unsigned activations, which {TITLES[backend]} does not take",
             "Calibrate it again with `tosa-edge calibrate`, whose default form runs on both.",
         )
-    trt = tensorrt_module(backend)
+    trt = steps.tensorrt(backend)
     assert trt is not None  # chosen
     if plan.ways == (PLUGIN,):
-        return [_with_plugin(trt, plan, watch)]
-    native = _built(trt, plan, plan.graph, watch, "building")
+        return [_with_plugin(trt, plan, watch, steps)]
+    native = _built(trt, plan, plan.graph, watch, steps, "building")
     if plan.ways == (NATIVE,):
         return [native]
     try:
-        ours = _with_plugin(trt, plan, watch)
-        native_ms, plugin_ms = time_engines(trt, (native.data, ours.data), plan.graph.info)
+        ours = _with_plugin(trt, plan, watch, steps)
+        native_ms, plugin_ms = steps.time_engines(trt, (native.data, ours.data), plan.graph.info)
     except TosaEdgeError as error:
         return [
             replace(native, choice={"kept": NATIVE, "plugin_refused": " ".join(error.what.split())[:400]})
@@ -110,22 +109,22 @@ def about_choice(choice: dict[str, Any]) -> str:
     )
 
 
-def _with_plugin(trt: ModuleType, plan: Plan, watch: BuildProgress) -> Candidate:
+def _with_plugin(trt: ModuleType, plan: Plan, watch: BuildProgress, steps: Steps) -> Candidate:
     from tosa_edge.export.plugin_form import to_plugin_form
 
     path = library.find_library()
     assert path is not None  # chosen
-    library.load_library(trt)
+    steps.load_library(trt)
     graph = replace(plan.graph, proto=to_plugin_form(plan.graph.proto))
-    made = _built(trt, plan, graph, watch, "building with our plugin")
+    made = _built(trt, plan, graph, watch, steps, "building with our plugin")
     return replace(made, plugin=Plugin(*library.identity(path)))
 
 
-def _built(trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: BuildProgress, what: str) -> Candidate:
-    from tosa_edge.engine.tensorrt_builder import build_plan
-
+def _built(
+    trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: BuildProgress, steps: Steps, what: str
+) -> Candidate:
     def on_progress(share: float) -> None:
         watch.on_step(what, int(100 * share), 100)
 
-    made = build_plan(trt, plan.choice.backend, graph, plan.targets, plan.machine.gpu, on_progress)
+    made = steps.build_plan(trt, plan.choice.backend, graph, plan.targets, plan.machine.gpu, on_progress)
     return Candidate(made.data, made.settings)
