@@ -69,7 +69,7 @@ setup(
         "tosa_edge": [
             "assets/**/*",
             "py.typed",
-            "runtime/cuda/fit.*",
+            "cuda/fit.*",
             "runtime/sinks/web/*.html",
             "runtime/sinks/web/*.css",
             "runtime/sinks/web/*.js",

@@ -1,10 +1,8 @@
 """Lines the project has drawn for itself."""
 
 import ast
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -231,40 +229,3 @@ def test_mypy_reads_every_module(monkeypatch):
     read = {Path(source.path).resolve() for source in sources if source.path}
     for folder in ("tosa_edge", "calibration", "export", "plugins"):
         assert set((ROOT / folder).rglob("*.py")) <= read, folder
-
-
-@pytest.mark.slow
-def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
-    # From a copy: setuptools leaves a build folder in the tree, whose old files get into the next wheel.
-    leave = shutil.ignore_patterns(".*", "build", "demo", "run", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, tmp_path / "tree", ignore=leave)
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--wheel-dir",
-            str(tmp_path),
-            str(tmp_path / "tree"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    for wanted in (
-        "tosa_edge/plugins/token_gather/__init__.py",
-        "tosa_edge/export/trace.py",
-        "tosa_edge/calibration/__init__.py",
-        "tosa_edge/assets/clip.webm",
-        "tosa_edge/assets/tosa_depth_s/weights.safetensors",
-        "tosa_edge/assets/tosa_depth_s/g1.onnx",
-        "tosa_edge/training/recipes/tosa_depth_s.toml",
-        "tosa_edge/training/study/dense_only.toml",
-        "tosa_edge/runtime/sinks/web/page.html",
-        "tosa_edge/runtime/sinks/web/page.js",
-        "tosa_edge/evaluation/held_out.txt",
-    ):
-        assert wanted in names
