@@ -1,5 +1,8 @@
 """Packaging. `export/`, `calibration/` and `plugins/` stand at the top of the tree and import as
-`tosa_edge.export`, `tosa_edge.calibration` and `tosa_edge.plugins`."""
+`tosa_edge.export`, `tosa_edge.calibration` and `tosa_edge.plugins`.
+
+The renderer and the study are programs for a clone, where `pip install -e .` finds them: no wheel has them.
+"""
 
 import re
 from pathlib import Path
@@ -9,6 +12,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tosa_edge/__init__.py").read_text()).group(1)
 MAPPED = ["export", "calibration", "plugins"]
+OF_A_CLONE = ["tosa_edge.training.render", "tosa_edge.training.study"]
 
 # JetPack brings its own OpenCV (with GStreamer); a wheel from pip would shadow it there.
 CORE = [
@@ -24,8 +28,8 @@ TRAIN = [
     *EXPORT,
     "h5py>=3.8",
     "tomli>=2; python_version < '3.11'",
-    "embreex>=2.17; platform_machine == 'x86_64'",
 ]
+RENDER = ["safetensors>=0.4", "embreex>=2.17; platform_machine == 'x86_64'"]
 TENSORRT = ["tensorrt>=10.3", "cuda-python>=12.9.1", "polygraphy>=0.53", "onnx-graphsurgeon>=0.5"]
 RTX = ["tensorrt-rtx-cu13>=1.2", "cuda-python>=12.9.1", "polygraphy>=0.53"]
 # ONNX Runtime's plugin for RTX cards. Its CUDA and TensorRT providers come in onnxruntime-gpu, which cannot
@@ -38,6 +42,7 @@ VIEWER = ["rerun-sdk>=0.26"]
 RECORD = ["av>=14"]
 DEV = [
     *TRAIN,
+    *RENDER,
     *PLUGINS,
     *VIEWER,
     *RECORD,
@@ -51,7 +56,7 @@ DEV = [
     "mypy>=1.13",
 ]
 
-packages = find_packages(include=["tosa_edge", "tosa_edge.*"])
+packages = find_packages(include=["tosa_edge", "tosa_edge.*"], exclude=OF_A_CLONE)
 for name in MAPPED:
     packages += [f"tosa_edge.{name}"] + [f"tosa_edge.{name}.{sub}" for sub in find_packages(name)]
 
@@ -62,6 +67,8 @@ setup(
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    # Whom the bundled weights owe: they come with the wheel.
+    license_files=["LICENSE", "NOTICE", "tosa_edge/training/render/ATTRIBUTION.md"],
     python_requires=">=3.10",
     packages=packages,
     package_dir={f"tosa_edge.{name}": name for name in MAPPED},
@@ -73,8 +80,7 @@ setup(
             "runtime/sinks/web/*.html",
             "runtime/sinks/web/*.css",
             "runtime/sinks/web/*.js",
-            "training/render/ATTRIBUTION.md",
-            "training/**/*.toml",
+            "training/recipes/*.toml",
             "evaluation/held_out.txt",
         ],
         "tosa_edge.plugins": ["facts.json", "tensorrt/*"],
@@ -83,6 +89,7 @@ setup(
     extras_require={
         "export": EXPORT,
         "train": TRAIN,
+        "render": RENDER,
         "tensorrt": TENSORRT,
         "rtx": RTX,
         "ort-rtx": ORT_RTX,

@@ -11,7 +11,7 @@ EXPORTED = "TOSA_EDGE_EXPORTED"  # see exported.py
 # What the core does without, and the extra of setup.py that brings it.
 EXTRAS = {
     "cuda": "tensorrt",
-    "embreex": "train",
+    "embreex": "render",
     "h5py": "train",
     "hypothesis": "dev",
     "onnx_graphsurgeon": "export",

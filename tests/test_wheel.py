@@ -12,8 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.test_house import imported
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("tosa_edge", "calibration", "export", "plugins")
+# Programs for a clone: no robot renders, and none measures what skipping costs.
+LEFT_OUT = [ROOT / "tosa_edge/training" / name for name in ("render", "study")]
+
+
+def installed(path: Path) -> bool:
+    return not any(path.is_relative_to(folder) for folder in LEFT_OUT)
 
 
 @pytest.fixture
@@ -28,7 +36,10 @@ def told(monkeypatch) -> dict[str, Any]:
 
 
 def folder_of(package: str, told: dict[str, Any]) -> Path:
-    return ROOT / told["package_dir"].get(package, package.replace(".", "/"))
+    for mapped, folder in told["package_dir"].items():
+        if f"{package}.".startswith(f"{mapped}."):
+            package = folder + package.removeprefix(mapped)
+    return ROOT / package.replace(".", "/")
 
 
 def test_all_that_is_no_module_is_named(told):
@@ -39,7 +50,29 @@ def test_all_that_is_no_module_is_named(told):
         for path in folder_of(package, told).glob(pattern)
     }
     there = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
-    assert {p for p in there if p.suffix not in (".py", ".pyc")} == {p for p in named if p.is_file()}
+    assert {p for p in there if p.suffix not in (".py", ".pyc") and installed(p)} == {
+        p for p in named if p.is_file()
+    }
+
+
+def test_every_package_is_named_but_the_programs_for_a_clone(told):
+    named = {folder_of(package, told) for package in told["packages"]}
+    there = {path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("__init__.py")}
+    assert named == {folder for folder in there if installed(folder)}
+    assert all(folder in there for folder in LEFT_OUT)
+
+
+def test_no_module_of_a_wheel_imports_what_is_left_out():
+    modules = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    names = {f"tosa_edge.training.{folder.name}" for folder in LEFT_OUT}
+    found = {
+        str(path.relative_to(ROOT))
+        for path in modules
+        for name in imported(path)
+        if any(f"{name}.".startswith(f"{left_out}.") for left_out in names)
+    }
+    assert found
+    assert not [name for name in found if installed(ROOT / name)]
 
 
 @pytest.mark.slow
@@ -71,9 +104,12 @@ def test_a_wheel_holds_the_mapped_packages_and_the_assets(tmp_path):
         "tosa_edge/assets/tosa_depth_s/weights.safetensors",
         "tosa_edge/assets/tosa_depth_s/g1.onnx",
         "tosa_edge/training/recipes/tosa_depth_s.toml",
-        "tosa_edge/training/study/dense_only.toml",
         "tosa_edge/runtime/sinks/web/page.html",
         "tosa_edge/runtime/sinks/web/page.js",
         "tosa_edge/evaluation/held_out.txt",
     ):
         assert wanted in names
+    assert not [
+        name for name in names if name.startswith(("tosa_edge/training/render/", "tosa_edge/training/study/"))
+    ]
+    assert [name for name in names if name.endswith("ATTRIBUTION.md")]  # the bundled weights owe them

@@ -351,7 +351,11 @@ def test_an_answer_that_nobody_takes(place):
 
 
 def test_training_programs_without_their_packages(place):
-    for module, package in (("study", "torch"), ("study.edges", "torch"), ("render", "safetensors")):
+    for module, package, extra in (
+        ("study", "torch", "train"),
+        ("study.edges", "torch", "train"),
+        ("render", "embreex", "render"),
+    ):
         package = package if find_spec("safetensors") else "safetensors"  # which is asked for first
         # What `python -m` does, with the package hidden.
         code = (
@@ -363,8 +367,27 @@ def test_training_programs_without_their_packages(place):
         assert done.returncode == 3, done.stderr
         assert done.stderr.splitlines() == [
             f"training needs the package {package}",
-            "Install it: pip install 'tosa-edge[train]'.",
+            f"Install it: pip install 'tosa-edge[{extra}]'.",
         ]
+
+
+def test_programs_for_a_clone_where_a_wheel_is_installed():
+    for module, extra in (("study", "train"), ("study.edges", "train"), ("render", "render")):
+        part = module.partition(".")[0]
+        code = (
+            "import sys, runpy, importlib.util as util; find = util.find_spec; sys.argv = ['-m']; "
+            f"util.find_spec = lambda name: None if name == 'tosa_edge.training.{part}' else find(name); "
+            f"sys.orig_argv = ['python', '-m', 'tosa_edge.training.{module}']; "
+            f"runpy.run_module('tosa_edge.training.{module}', run_name='__main__', alter_sys=True)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr.splitlines()) == (
+            3,
+            [
+                f"this installation has no tosa_edge.training.{part}: no wheel has",
+                f"Use a clone of the repository: pip install -e '.[{extra}]' in it.",
+            ],
+        )
 
 
 def test_ctrl_c_stays_ctrl_c_where_a_library_catches_it():

@@ -38,7 +38,7 @@ class Shards:
         if not self.frames:
             raise TosaEdgeError(
                 f"{folder} holds no readable shards",
-                "Render some: python -m tosa_edge.training.render --out FOLDER --frames 20000.",
+                "Render some, in a clone: python -m tosa_edge.training.render --out FOLDER --frames 20000.",
             )
 
     def __len__(self) -> int:
