@@ -7,7 +7,8 @@ AARCH64 := $(filter aarch64,$(shell uname -m))
 # Tests run side by side, in so many processes.
 JOBS ?= 2
 
-.PHONY: demo test test-core test-slow fuzz soak bench kernels plugin gpu-pack gpu-check test-long lint clean
+.PHONY: demo test test-core test-slow test-long fuzz soak lint bench overhead kernels kernels-check cost fit-kernels plugin
+.PHONY: gpu-pack gpu-check render study edges token-age card-pictures blas clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -29,7 +30,7 @@ fuzz: $(VENV)/dev.done
 
 # 200,000 frames through a tiny model into every sink: nothing may grow. A quarter of an hour and 15 GB of disk.
 soak: $(VENV)/dev.done
-	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
@@ -37,12 +38,28 @@ lint: $(VENV)/dev.done
 	$(BIN)/mypy
 
 bench: $(VENV)/core.done
-	$(BIN)/tosa-edge bench
+	$(BIN)/tosa-edge bench $(ARGS)
+
+# What the pipeline adds to the model; on a machine with nothing else to do. ARGS="--rounds 6".
+overhead: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.bench.overhead $(ARGS)
 
 # The kernels for all eight GPU architectures, into build/tosa.kernels; needs no GPU. SM="87 90": only those.
 # CHOOSE=1: every way to launch them is compiled, and what is found goes into plugins/facts.json, which chooses.
 kernels: $(VENV)/dev.done
-	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM)) $(if $(CHOOSE),--choose)
+	$(BIN)/python -m tosa_edge.plugins.aot $(if $(SM),--sm $(SM)) $(if $(CHOOSE),--choose) $(ARGS)
+
+# The kernels as PyTorch calls them, on a GPU; on a CPU: TRITON_INTERPRET=1 make kernels-check ARGS=--tiny
+kernels-check: $(VENV)/dev.done
+	$(BIN)/python -m tests.plugins.gpu_check $(ARGS)
+
+# What each kernel computes and moves: the table of docs/kernels.md.
+cost: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.plugins.cost $(ARGS)
+
+# tosa_edge/cuda/fit.cu to fit.ptx; needs NVRTC of CUDA 12.4, and no GPU.
+fit-kernels: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.cuda.compile
 
 # The TensorRT plugin, into build/plugin/, of the kernels in build/tosa.kernels: made if there are none, or for SM=...
 # See docs/plugin.md.
@@ -57,7 +74,7 @@ plugin: $(VENV)/dev.done
 # What travels to a GPU elsewhere, into build/gpu-pack/: see docs/hardware.md. SM=90 is which; TENSORRT_INCLUDE_DIRS=A:B
 # names the headers of TensorRT that the plugin library is built for.
 gpu-pack: $(VENV)/dev.done
-	TENSORRT_INCLUDE_DIRS=$(TENSORRT_INCLUDE_DIRS) $(BIN)/python -m tests.gpu.pack $(if $(SM),--sm $(SM))
+	TENSORRT_INCLUDE_DIRS=$(TENSORRT_INCLUDE_DIRS) $(BIN)/python -m tests.gpu.pack $(if $(SM),--sm $(SM)) $(ARGS)
 
 # Every kernel for every architecture, and what a GPU will be asked, walked through on the CPU from a bare copy of the tree.
 test-long: $(VENV)/dev.done
@@ -65,7 +82,31 @@ test-long: $(VENV)/dev.done
 
 # There: all that a GPU has to say, in eight minutes, with the Python that is there. ONLY="load cubins": those stages.
 gpu-check:
-	$(PYTHON) -m tests.gpu $(if $(ONLY),--only $(ONLY))
+	$(PYTHON) -m tests.gpu $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+# Labelled pictures of rooms. ARGS="--out shards --frames 20000"; every program here says with ARGS=--help what it takes.
+render: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.render $(ARGS)
+
+# What skipping tokens costs. ARGS="--weights mine=my_model --data kitchen=DIR --shards held_out -o study.md"
+study: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.study $(ARGS)
+
+# How right depth is where it jumps. ARGS="my_model --shards held_out"
+edges: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.study.edges $(ARGS)
+
+# What tokens of an earlier frame cost. ARGS="--shards held_out"
+token-age: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.study.token_age $(ARGS)
+
+# A model card's pictures. ARGS="my_model --shards held_out -o card.jpg"
+card-pictures: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.study.card_pictures $(ARGS)
+
+# What NumPy's OpenBLAS takes this processor for.
+blas: $(VENV)/core.done
+	$(BIN)/python -m tests.plugins.blas
 
 $(VENV)/core.done: setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -170,6 +170,17 @@ def test_made_up_names_are_found(name, form):
     assert len(missing(form.format(name), ROOT)) == 1
 
 
+def test_every_target_and_every_program_is_in_the_table():
+    table = re.findall(r"^\| (`make .*?) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert {name for names, _ in table for name in re.findall(r"make ([\w-]+)", names)} == TARGETS
+    run = r"-m ((?:tosa_edge|tests)\.[\w.]*\w)"
+    told = {program for _, what in table for program in re.findall(run, what)}
+    assert told == set(re.findall(run, (ROOT / "Makefile").read_text()))
+    assert {
+        program for path in DOCUMENTS for program in re.findall(f"python3? {run}", path.read_text())
+    } <= told
+
+
 def test_made_up_links_are_found():
     there = "[a](README.md) [b](docs/gpu.md#a-gpu-with-pip-alone) [c](https://host/x) "
     assert missing(there, ROOT) == []
