@@ -8,10 +8,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-
-def printable(text: str) -> str:
-    """For a terminal: names may hold what moves its cursor, or bytes that are no text."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+from tosa_edge.errors import printable
 
 
 class _Console(Console):

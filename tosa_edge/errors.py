@@ -21,9 +21,14 @@ class TosaEdgeError(Exception):
         super().__init__(f"{self.what}\n{self.remedy}")
 
 
+def printable(text: str) -> str:
+    """For a terminal: names may hold what moves its cursor, or bytes that are no text. Lines stay lines."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def _line(text: str) -> str:
-    """Names of files and other people's messages may hold line breaks, and what moves a terminal's cursor."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+    """Names of files and other people's messages may hold line breaks."""
+    return printable(" ".join(text.splitlines()))
 
 
 class CheckFailed(TosaEdgeError):

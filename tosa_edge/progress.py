@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tosa_edge.console import console, printable
+from tosa_edge.console import console
+from tosa_edge.errors import printable
 
 # What the steps of each kind are counted in; others are steps.
 UNITS = {

@@ -46,14 +46,11 @@ def record(
     """
     from dataclasses import replace
 
-    from tosa_edge import machine
     from tosa_edge.atomic_files import write_bytes
     from tosa_edge.claims import SUMMARY, claim, results_of
-    from tosa_edge.diagnosis.power import read_power
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.model import files_of
     from tosa_edge.runtime import pipeline
-    from tosa_edge.runtime.metric import MetricModel
     from tosa_edge.runtime.outputs import open_sinks, refuse_others
     from tosa_edge.runtime.pipeline import stopped_by_signals
     from tosa_edge.runtime.sources import inputs_of, open_sources
@@ -97,13 +94,33 @@ def record(
 
         with stopped_by_signals(stop):
             summary = pipeline.run(sources, model, sinks, on_result, stop, on_lost)
-    result: dict[str, Any] = {
+    result = _result(summary, load_ms, model, fit, used, sources)
+    if wanted.out is not None:
+        path = wanted.out / SUMMARY
+        result["outputs"] = [*result["outputs"], str(path)]
+        write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
+    return result
+
+
+def _result(
+    summary: Summary,
+    load_ms: float,
+    model: Predictor,
+    fit: str,
+    provider: str | None,
+    sources: Sequence[Source],
+) -> dict[str, Any]:
+    from tosa_edge import machine
+    from tosa_edge.diagnosis.power import read_power
+    from tosa_edge.runtime.metric import MetricModel
+
+    return {
         **summary.as_dict(),
         "load_ms": round(load_ms, 1),
         "model": model.label,
         "size": f"{model.info.height}x{model.info.width}",
         "fit": fit,
-        "provider": used,
+        "provider": provider,
         "source": ", ".join(source.label for source in sources),
         "refreshed": model.refreshed,
         "left_out": [note for source in sources for note in source.notes],
@@ -111,11 +128,6 @@ def record(
         "machine": machine.facts(),
         **(power.as_dict() if (power := read_power()) else {}),
     }
-    if wanted.out is not None:
-        path = wanted.out / SUMMARY
-        result["outputs"] = [*result["outputs"], str(path)]
-        write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
-    return result
 
 
 def _folder(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from tosa_edge.console import console, printable
+from tosa_edge.console import console
+from tosa_edge.errors import printable
 
 _NARROWEST = 12  # columns left to a name that has to wrap
 _GAP = 2
