@@ -111,7 +111,7 @@ def missing_imports(piece: str) -> Iterator[str]:
 
 
 def missing_verbs(piece: str) -> Iterator[str]:
-    for verb, rest in re.findall(r"(?:^|[\s/])(?:tosa-edge|-m tosa_edge) ([a-z]+)([^|;&]*)", piece):
+    for verb, rest in re.findall(r"(?:^|[\s/])(?:tosa-edge|-m (?:-- )?tosa_edge) ([a-z]+)([^|;&]*)", piece):
         if verb not in VERBS:
             yield f"tosa-edge {verb}"
             continue

@@ -1,8 +1,11 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from torch.distributed.run import parse_args
 from typer.testing import CliRunner
 
 from tests.nets import TINY, tiny_checkpoint
@@ -74,3 +77,13 @@ def test_data_in_no_known_form_lists_the_forms(here):
     result = train(here, "--start", str(tiny_checkpoint(here)))
     assert result.exit_code == 2
     assert "KITTI" in result.stderr
+
+
+def test_torchrun_leaves_every_option_of_train_to_train():
+    """It takes beginnings of its own options for them wherever they stand, and `--start` is one."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    command = re.search(r"^ +torchrun (.*?) *(#|$)", text, re.MULTILINE)
+    assert command
+    told = parse_args([*command[1].split(), "--start", "mine", "--threads", "2"])
+    assert (told.module, told.training_script) == (True, "tosa_edge")
+    assert told.training_script_args[-4:] == ["--start", "mine", "--threads", "2"]

@@ -1,6 +1,6 @@
 """Several processes train one model, on one machine or on many: each takes its share of every batch.
 
-`torchrun --nproc-per-node 8 -m tosa_edge train ...` starts them and tells each its place by environment
+`torchrun --nproc-per-node 8 -m -- tosa_edge train ...` starts them and tells each its place by environment
 variables; without it there is one process, and nothing here does anything. On a CPU, one process with one
 thread for each core is as fast as one process with many threads, and does not wait at every operator for a
 core that somebody else is using.
