@@ -50,7 +50,10 @@ def test_attribution_names_each_cc_by_author(made_assets):
 
 @pytest.mark.parametrize(
     ("gone", "remedy"),
-    [("Scopia.sh3f", "apt-get install sweethome3d-furniture"), ("miniworld", "pip download")],
+    [
+        ("Scopia.sh3f", "apt-get install sweethome3d-furniture"),
+        ("miniworld", "pip install --no-deps"),
+    ],
 )
 def test_missing_assets_say_how_to_get_them(made_assets, capsys, gone, remedy):
     (made_assets / gone).rename(made_assets / "moved away")

@@ -82,3 +82,11 @@ def test_command_line(made_assets, tmp_path):
     options = ["--frames", "2", "--size", "24x32", "--workers", "1", "--assets", str(made_assets)]
     assert main(["--out", str(tmp_path / "out"), *options]) == 0
     assert load_file(tmp_path / "out" / "shard-00000.safetensors")["image"].shape == (2, 24, 32, 3)
+
+
+def test_where_assets_lack_nothing_is_made(made_assets, tmp_path, capfd):
+    (made_assets / "Scopia.sh3f").unlink()
+    assert main(["--out", str(tmp_path / "out"), "--assets", str(made_assets)]) == 3
+    assert "rendering" not in (told := capfd.readouterr().err)
+    assert "sweethome3d-furniture" in told
+    assert {path.name for path in tmp_path.iterdir()} == {"assets"}

