@@ -63,7 +63,7 @@ MapsFlag = Annotated[
 ]
 PicturesFlag = Annotated[
     bool,
-    typer.Option("--png", help="Also write OUT/png: depth in 16 bits and in colours. Of pictures always."),
+    typer.Option("--png", help="Also write OUT/png: depth in 16 bits and in colours. Of pictures unasked."),
 ]
 CloudsFlag = Annotated[bool, typer.Option("--ply", help="Also write point clouds to OUT/clouds.")]
 NoFilesFlag = Annotated[bool, typer.Option("--no-files", help="Write nothing.")]
@@ -121,7 +121,8 @@ def main(
     """Real-time depth from cameras, streams and files. Ctrl-C ends it and keeps what was written.
 
     A picture gives pictures under its own name, in colours and in 16 bits; a video gives a video. What never
-    ends is only shown, unless --out or --record asks for files.
+    ends is only shown, unless --out or --record asks for files. Beside a viewer or --record alone no other
+    file is written.
     """
     from tosa_edge.cli import recording
     from tosa_edge.errors import TosaEdgeError
