@@ -229,7 +229,7 @@ def test_labels_without_a_reading():
     pictures(depth=0)
     recipe()
     data = open_dataset("data", (56, 84))
-    with pytest.raises(TosaEdgeError, match="none of the 2 frames can be read"):
+    with pytest.raises(TosaEdgeError, match="none of the 2 frames can be used"):
         data.batch([0])
     assert data.refused[0] == "0.jpg: its depth holds no reading"
     for number in range(2):

@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from tests.nets import TINY, tiny_checkpoint
 from tosa_edge.cli import app
+from tosa_edge.evaluation import held_out
+from tosa_edge.files import sha256_of
 from tosa_edge.nn.weights import load_depth_net
 
 RECIPE = f"""
@@ -62,6 +65,18 @@ def test_a_start_that_is_not_there_is_told_in_two_lines(here):
     result = train(here)
     assert result.exit_code == 2
     assert "there is no checkpoint 'no such model'" in result.stderr
+
+
+def test_pictures_that_are_all_held_out_are_called_so_and_leave_no_record(here, monkeypatch):
+    for shard in (here / "frames").iterdir():
+        shard.unlink()
+    cv2.imwrite(str(here / "frames" / "a.jpg"), np.zeros((TINY.height, TINY.width, 3), np.uint8))
+    cv2.imwrite(str(here / "frames" / "a.png"), np.full((TINY.height, TINY.width), 1000, np.uint16))
+    monkeypatch.setattr(held_out, "digests", lambda: {sha256_of(here / "frames" / "a.jpg")})
+    result = train(here, "--start", str(tiny_checkpoint(here)))
+    assert result.exit_code == 2, result.output
+    assert "is an evaluation picture" in " ".join(result.stderr.split())
+    assert not (here / "run").exists()
 
 
 def test_a_start_that_is_no_model_leaves_no_record(here):

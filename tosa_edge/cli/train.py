@@ -56,7 +56,8 @@ def main(
     if place.rank:  # one process tells, and keeps the books, for all of them
         fit(checkpoint, frames, out, plan)
         return
-    start_of(checkpoint, plan)  # refused before anything is written
+    start_of(checkpoint, plan)  # refused before anything is written,
+    frames.batch([0])  # and so are data of which nothing can be learned from
     keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
     stage, step = reached(out, plan)
     begins = (

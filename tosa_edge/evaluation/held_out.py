@@ -25,5 +25,5 @@ def refuse_held_out(path: Path) -> None:
     if path.is_file() and sha256_of(path) in digests():
         raise TosaEdgeError(
             f"{path} is an evaluation picture: a model that learned from it could no longer be judged by it",
-            "Take it out of the folder.",
+            "Take it out of the folder, or learn from other pictures.",
         )

@@ -104,7 +104,7 @@ def test_our_own_mistakes_are_not_taken_for_damage():
 def test_nothing_readable_is_an_error():
     data = FittedFrames(some_damaged(3, {n: OSError("gone") for n in range(3)}), (4, 6))
     for _ in range(2):
-        with pytest.raises(TosaEdgeError, match=r"none of the 3 frames can be read.*gone"):
+        with pytest.raises(TosaEdgeError, match=r"none of the 3 frames can be used.*gone"):
             data.batch([0])
     assert len(data.refused) == 3
 

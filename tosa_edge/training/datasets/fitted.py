@@ -47,7 +47,7 @@ class FittedFrames:
                 self._damaged.add(at)
                 self.refused.append(f"{self.frames[at].name}: {reason}")
         raise TosaEdgeError(
-            f"none of the {len(self.frames)} frames can be read, the last: {self.refused[-1]}", self._remedy
+            f"none of the {len(self.frames)} frames can be used, the last: {self.refused[-1]}", self._remedy
         )
 
 
