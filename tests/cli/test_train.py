@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from torch.distributed.run import parse_args
 from typer.testing import CliRunner
 
@@ -14,6 +14,7 @@ from tosa_edge.cli import app
 from tosa_edge.evaluation import held_out
 from tosa_edge.files import sha256_of
 from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.training.loop import read_log
 
 RECIPE = f"""
 name = "tiny"
@@ -57,8 +58,25 @@ def test_train_makes_weights_a_record_and_curves(here):
     assert "starting from" in first.stderr
     assert "shard-00001" in first.stderr
     assert {p.name for p in (here / "run").iterdir()} == {"elastic", "record.json", "curves.svg"}
+    made = {path: path.stat().st_mtime_ns for path in (here / "run").rglob("*")}
+    again = train(here, "--start", start, "--json")
+    assert again.exit_code == 0, again.output
+    assert "run is complete already" in again.stderr
+    assert json.loads(again.stdout) == told
+    assert {path: path.stat().st_mtime_ns for path in (here / "run").rglob("*")} == made
+
+
+def test_a_run_that_was_killed_goes_on(here):
+    start = str(tiny_checkpoint(here))
+    whole = train(here, "--start", start)
+    assert whole.exit_code == 0, whole.output
+    state, run = here / "run" / "elastic" / "state.safetensors", here / "run" / "elastic"
+    tensors = load_file(state)
+    tensors["step"] = np.array(2)
+    save_file(tensors, state)
     again = train(here, "--start", start)
-    assert "going on with stage elastic at step 4" in " ".join(again.stderr.split())
+    assert "going on with stage elastic at step 2" in " ".join(again.stderr.split())
+    assert [entry["step"] for entry in read_log(run / "log.jsonl")] == [1, 2, 3, 4]
 
 
 def test_a_start_that_is_not_there_is_told_in_two_lines(here):

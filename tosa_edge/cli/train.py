@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.console import say
 from tosa_edge.model import find_checkpoint
 from tosa_edge.progress import progress
+
+if TYPE_CHECKING:
+    from tosa_edge.training.datasets import Dataset
+    from tosa_edge.training.recipe import Recipe
 
 EXAMPLES = (
     "tosa-edge train tosa_depth_s --data shards -o training",
@@ -41,7 +45,7 @@ def main(
     with needs_export_extra("training"):
         from tosa_edge.training.curves import draw_curves
         from tosa_edge.training.datasets import open_dataset
-        from tosa_edge.training.fit import fit, reached, start_of
+        from tosa_edge.training.fit import finished, fit, start_of
         from tosa_edge.training.parallel import join, share_cores
         from tosa_edge.training.recipe import read_recipe
         from tosa_edge.training.record import keep_record
@@ -53,12 +57,29 @@ def main(
         claim([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
     share_cores(place, threads)
     frames = open_dataset(data, (plan.height, plan.width))
+    weights = finished(out, plan)
     if place.rank:  # one process tells, and keeps the books, for all of them
-        fit(checkpoint, frames, out, plan)
+        if weights is None:
+            fit(checkpoint, frames, out, plan)
         return
     start_of(checkpoint, plan)  # refused before anything is written,
-    frames.batch([0])  # and so are data of which nothing can be learned from
+    frames.batch([0])  # and so are data that nothing can be learned from
     keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
+    if weights is None:
+        weights = _train(checkpoint, frames, out, plan)
+        keep_record(out, plan, checkpoint, data, len(frames), frames.refused, done=True)
+        curves = draw_curves(out, [stage.name for stage in plan.stages])
+        told = f"wrote {weights} and {curves}"
+    else:
+        told = f"{out} is complete already"
+    say(f"{told}   next: tosa-edge export {weights} -o MODEL")
+    emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)
+
+
+def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
+    """To the end, with a bar, and with a line for every frame that turns out to be damaged."""
+    from tosa_edge.training.fit import fit, reached
+
     stage, step = reached(out, plan)
     begins = (
         f"going on with stage {stage} at step {step}"
@@ -76,8 +97,4 @@ def main(
             told = len(frames.refused)
             advance(step - 1)
 
-        weights = fit(checkpoint, frames, out, plan, on_step)
-    keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
-    curves = draw_curves(out, [stage.name for stage in plan.stages])
-    say(f"wrote {weights} and {curves}   next: tosa-edge export {weights} -o MODEL")
-    emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)
+        return fit(checkpoint, frames, out, plan, on_step)

@@ -24,7 +24,7 @@ from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.frames import augment, batch_indices, shrunk
-from tosa_edge.training.loop import STATE, Pace, train
+from tosa_edge.training.loop import STATE, WEIGHTS, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shrink import PICTURES, shrink
@@ -109,6 +109,14 @@ def reached(out: Path, recipe: Recipe) -> tuple[str, int]:
         if step := step_of(out / stage.name / STATE):
             return stage.name, step
     return recipe.stages[0].name, 0
+
+
+def finished(out: Path, recipe: Recipe) -> Path | None:
+    """The weights of the run in this folder, when it has come to its end."""
+    last = recipe.stages[-1]
+    weights = out / last.name / WEIGHTS
+    done = step_of(out / last.name / STATE) >= last.steps and weights.is_file()
+    return weights if done else None
 
 
 def learning_rates(net: DepthNet, stage: Stage) -> dict[str, float]:

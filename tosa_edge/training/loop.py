@@ -108,4 +108,6 @@ def _forget(log: Path, step: int) -> None:
     """Takes out the lines of steps that are going to be repeated."""
     if log.exists():
         kept = [entry for entry in read_log(log) if entry["step"] <= step]
-        log.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+        text = "".join(json.dumps(entry) + "\n" for entry in kept)
+        if text != log.read_text():
+            log.write_text(text)

@@ -17,13 +17,16 @@ RECORD = "record.json"
 _LATER = {"data set"}  # what records did not hold in the beginning
 
 
-def keep_record(out: Path, recipe: Recipe, start: Path, data: Path, frames: int, refused: list[str]) -> None:
-    """Writes the record of a new run; a folder that holds a run of another recipe, start or data is refused.
+def keep_record(
+    out: Path, recipe: Recipe, start: Path, data: Path, frames: int, refused: list[str], done: bool = False
+) -> None:
+    """Writes the record of a run that is new or `done`; a folder that holds a run of another recipe, start or
+    data is refused.
 
     Data are known by the names and sizes of their files: to read them all would take too long.
     """
     made_of = {"recipe": asdict(recipe), "start": _start(start), "data set": _listing(data)}
-    _keep(out, made_of, {"data": {"folder": data.name, "frames": frames, "refused": refused}})
+    _keep(out, made_of, {"data": {"folder": data.name, "frames": frames, "refused": refused}}, done)
 
 
 def keep_distillation(out: Path, settings: Any, start: Path, pictures: Any) -> None:
@@ -33,7 +36,7 @@ def keep_distillation(out: Path, settings: Any, start: Path, pictures: Any) -> N
     _keep(out, {"settings": asdict(settings), "start": _start(start), "pictures": images}, {})
 
 
-def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any]) -> None:
+def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any], done: bool = False) -> None:
     made_of = json.loads(json.dumps(made_of))  # as it is when it is read again: lists for tuples
     path = out / RECORD
     if path.exists():
@@ -48,6 +51,8 @@ def _keep(out: Path, made_of: dict[str, Any], more: dict[str, Any]) -> None:
                 f"{out} holds a run that differs in its {' and its '.join(differing)}",
                 "Give another folder with -o, or delete that one.",
             )
+        if not done:
+            return
     out.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps({**made_of, **more}, indent=1).encode())
 
