@@ -71,6 +71,13 @@ def test_a_graph_it_cannot_load_is_one_line():
     assert "\n" not in error.value.what
 
 
+def test_a_plugin_form_is_told_what_computes_it():
+    about = tiny.selective_info(form="plugin")
+    with pytest.raises(TosaEdgeError, match="TensorRT computes with our plugin") as error:
+        OnnxRuntimeBackend(graph(about)).activate()
+    assert "the portable form" in error.value.remedy
+
+
 def test_negative_threads_are_refused():
     with pytest.raises(TosaEdgeError, match="-1 threads"):
         OnnxRuntimeBackend(graph(), threads=-1)

@@ -49,6 +49,7 @@ class OnnxRuntimeBackend(Backend):
         self.optimise = optimise
         self.provider: str = provider
         self._kinds = kinds_of(graph.proto)
+        self._form = graph.info.form
         self.profile_path: Path | None = None
         self._bytes: bytes | None = graph.bytes()
         self._session: Any = None
@@ -58,6 +59,11 @@ class OnnxRuntimeBackend(Backend):
             return
         if self._bytes is None:
             raise RuntimeError("the graph was given away by release_bytes(); make a new backend")
+        if self._form == "plugin":
+            raise TosaEdgeError(
+                f"{self.label} is in plugin form, which TensorRT computes with our plugin (docs/plugin.md)",
+                "Give ONNX Runtime the portable form: tosa-edge export CKPT -o FILE.onnx --form portable.",
+            )
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
