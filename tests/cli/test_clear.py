@@ -202,6 +202,13 @@ def test_one_known_distance_says_how_unsure_it_is(place):
     assert "fit both known distances" in two.stderr
 
 
+def test_a_field_of_view_that_is_assumed_is_told(place):
+    media.write_picture(place / "p.png")
+    points = ("run", "p.png", "-m", "m.onnx", "--ply")
+    assert "a field of view of 60 degrees is assumed" in call(*points).stderr
+    assert "assumed" not in call(*points, "--fov", 70).stderr
+
+
 def test_a_camera_without_its_size_is_told_what_it_lacks(place):
     media.write_picture(place / "p.png")
     (place / "camera.json").write_text('{"fx": 500, "fy": 500, "cx": 45, "cy": 30}')

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all
+from tosa_edge.console import say
 from tosa_edge.model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ PicturesFlag = Annotated[
     bool,
     typer.Option("--png", help="Also write OUT/png: depth in 16 bits and in colours. Of pictures unasked."),
 ]
-CloudsFlag = Annotated[bool, typer.Option("--ply", help="Also write point clouds to OUT/clouds.")]
+CloudsFlag = Annotated[bool, typer.Option("--ply", help="Also write point clouds to OUT/clouds; see --fov.")]
 NoFilesFlag = Annotated[bool, typer.Option("--no-files", help="Write nothing.")]
 FovOption = Annotated[
-    Optional[float], typer.Option("--fov", help="The camera's field of view in degrees, across.")
+    Optional[float], typer.Option("--fov", help="The camera's field of view in degrees, across. Else 60.")
 ]
 CameraOption = Annotated[
     Optional[Path], typer.Option("--intrinsics", help="The camera as JSON: width, height, fx, fy, cx, cy.")
@@ -126,6 +127,7 @@ def main(
     """
     from tosa_edge.cli import recording
     from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.runtime.intrinsics import USUAL_FOV
     from tosa_edge.runtime.outputs import Outputs
 
     specs = [*(sources or ()), *(source or ())]
@@ -135,6 +137,8 @@ def main(
         )
     if no_files and (record or out or depth_maps or png or ply):
         raise TosaEdgeError("--no-files writes nothing", "Leave it out, or the options that ask for files.")
+    if (ply or rerun) and fov is None and intrinsics is None:
+        say(f"a field of view of {USUAL_FOV:g} degrees is assumed; --fov and --intrinsics say another")
     wanted = Outputs(
         out=out,
         video=record,
