@@ -281,6 +281,21 @@ def test_a_folder_of_engines_is_benched_whole(place):
     assert "engines/a.onnx" in said
 
 
+def test_of_a_folder_the_engines_that_fit_are_benched(place):
+    for name in ("a", "b"):
+        call("build", "m.onnx", "--no-validate", "-o", f"engines/{name}.onnx")
+    beside = place / "engines/a.onnx.json"
+    manifest = json.loads(beside.read_text())
+    beside.write_text(json.dumps({**manifest, "backend_version": "1.0.0"}))
+    told = call("bench", "engines", "--rounds", 1, "--json")
+    result = json.loads(told.stdout)
+    assert [row["name"] for row in result["rows"]] == ["b"]
+    assert "engines/a.onnx" in result["left_out"][0]
+    assert "left out: engines/a.onnx" in told.stderr
+    (place / "engines/b.onnx").unlink()
+    assert "a.onnx" in call("bench", "engines", code=2).stderr
+
+
 def test_a_build_says_beforehand_what_it_makes_and_how_large(place):
     said = call("build", "m.onnx", "--no-validate", "-o", "e").stderr
     assert said.index("building m in fp32 for ONNX Runtime: e/m-g1-") < said.index("built in")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tosa_edge.bench.picture import room
-from tosa_edge.engine.load import load_graph
+from tosa_edge.engine.load import check_engine, load_graph
+from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.info import GraphInfo
@@ -48,15 +49,27 @@ def feeds_for(info: GraphInfo) -> dict[str, np.ndarray]:
     return {"image": image, "kept": np.tile(spread, (info.batch, len(info.selections), 1))}
 
 
-def variants_of(spec: str) -> list[str]:
-    """A folder of engines means all of them, one of graphs over one weights file its usual variant."""
+def variants_of(spec: str, left_out: list[str]) -> list[str]:
+    """A folder of engines means all of them that fit this machine, and why the others do not is added to
+    `left_out`; one of graphs over one weights file means its usual variant."""
     folder = Path(spec)
     if not folder.is_dir() or (folder / WEIGHTS).exists():
         return [spec]
-    found = sorted(str(path) for path in folder.iterdir() if path.suffix in (".onnx", ".engine"))
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", ".engine"))
     if not found:
         raise TosaEdgeError(f"the folder {spec} holds no models", "Make some with `tosa-edge build`.")
-    return found
+    fit, unfit = list[str](), list[TosaEdgeError]()
+    for path in found:
+        try:
+            if is_engine(path):
+                check_engine(path)
+            fit.append(str(path))
+        except TosaEdgeError as error:
+            unfit.append(error)
+    if not fit:
+        raise unfit[0]
+    left_out += [error.what for error in unfit]
+    return fit
 
 
 def split(spec: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ ModelsArgument = Annotated[
     Optional[list[str]],
     typer.Argument(
         metavar="MODEL",
-        help="The first is the baseline; a folder of engines is all of them. Default: dense, g1, g3, g1@1.",
+        help="The first is the baseline; of a folder all that fit here. Default: dense, g1, g3, g1@1.",
     ),
 ]
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How often each model takes its turn.")]
@@ -54,9 +54,13 @@ def main(
     from tosa_edge.progress import progress
 
     usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
-    specs = [one for spec in models or usual for one in variants_of(spec)]
+    left_out: list[str] = []
+    specs = [one for spec in models or usual for one in variants_of(spec, left_out)]
     with progress("bench", rounds, "rounds") as step:
-        result: dict[str, Any] = bench(specs, rounds, threads, step, provider)
+        result: dict[str, Any] = {
+            **bench(specs, rounds, threads, step, provider),
+            "left_out": left_out,
+        }
     if profile:
         from tosa_edge.bench.profile import profile as by_operator
 
@@ -65,6 +69,7 @@ def main(
             for row, s in zip(result["rows"], specs, strict=True)
         }
     _say(result)
+    say_refused(left_out)
     emit(result, as_json)
 
 
