@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -22,6 +25,23 @@ def test_a_video_gives_all_frames_in_order(tmp_path):
     assert [f.index for f in frames] == list(range(30))
     np.testing.assert_allclose([f.picture.mean() for f in frames], 20 + 6 * np.arange(30), atol=4)
     assert np.all(np.diff([f.timestamp for f in frames]) > 0)
+
+
+def test_a_video_of_a_server_that_sends_no_parts_of_files(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "v.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (640, 480))
+    noise = np.random.default_rng(0)
+    for _ in range(20):  # more than FFmpeg reads before it looks for the index at the end
+        writer.write(noise.integers(0, 256, (480, 640, 3), np.uint8))
+    writer.release()
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{server.server_port}/v.mp4")
+        with pytest.raises(TosaEdgeError, match="sends no parts of files") as error:
+            list(source)
+        source.close()
+        server.shutdown()
+    assert "Download it first" in error.value.remedy
 
 
 def test_colours_are_rgb(tmp_path):

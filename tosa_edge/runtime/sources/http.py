@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +47,43 @@ class HttpSource:
         if not capture.isOpened():
             raise TosaEdgeError(f"{label}: it cannot be opened", _REMEDY)
         if 0 < capture.get(opencv().CAP_PROP_FRAME_COUNT) < 1e9:
-            return VideoSource(label, capture)
+            return _Video(spec, label, capture)
         capture.release()
         return Reconnecting(lambda: CaptureSession(label, lambda: open_stream(spec), _REMEDY), label)
 
     @staticmethod
     def accepts(spec: str) -> bool:
         return spec.startswith(("http://", "https://"))
+
+
+class _Video(VideoSource):
+    """Most of MP4 cannot be read from the beginning to the end: FFmpeg asks the server for parts of it."""
+
+    def __init__(self, url: str, label: str, capture: Any) -> None:
+        super().__init__(label, capture)
+        self._url = url
+
+    def _check_end(self, count: int, now: float) -> None:
+        try:
+            super()._check_end(count, now)
+        except TosaEdgeError as error:
+            if _sends_parts(self._url):
+                raise
+            raise TosaEdgeError(
+                f"{error.what}, and its server sends no parts of files (HTTP ranges)",
+                "Download it first, and give the file.",
+            ) from error
+
+
+def _sends_parts(url: str) -> bool:
+    """Whether a server answers a question for a part with that part; also where it does not answer at all."""
+    from urllib.request import Request, urlopen
+
+    try:
+        with urlopen(Request(url, headers={"Range": "bytes=0-0"}), timeout=OPENING) as answer:
+            return answer.status == HTTPStatus.PARTIAL_CONTENT
+    except (OSError, ValueError, HTTPException):
+        return True
 
 
 def _picture(url: str, label: str, suffix: str) -> np.ndarray:
