@@ -1,11 +1,14 @@
 """Bars at 80 columns."""
 
 import io
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from tosa_edge import progress
+from tosa_edge.cli.recording import _telling
 
 LONG = "tosa_depth_t:g1 + tosa_depth_t:g3.reuse on a video of a long name.mp4"
 
@@ -19,3 +22,18 @@ def test_a_name_gives_way_to_the_numbers(monkeypatch, name):
     assert "1200/1200" in screen.getvalue()
     assert "0:00:00" in screen.getvalue()
     assert name[:8] in screen.getvalue()
+
+
+@pytest.mark.parametrize(("most", "total"), [(None, 30), (7, 7), (100, 30)])
+def test_a_bar_ends_where_the_run_does(monkeypatch, most, total):
+    totals = []
+
+    @contextmanager
+    def bar(label, count):
+        totals.append(count)
+        yield lambda index: None
+
+    monkeypatch.setattr(progress, "progress", bar)
+    sources = [SimpleNamespace(frames=count) for count in (10, 20)]
+    with _telling("m on v", sources, most):
+        assert totals == [total]

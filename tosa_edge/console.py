@@ -11,6 +11,11 @@ from rich.text import Text
 from tosa_edge.errors import printable
 
 
+def counted(number: int, word: str) -> str:
+    """`1 frame`, `2 frames`"""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 class _Console(Console):
     """Shows every text as it is, whatever names hold: no markup, no `:emoji:`, nothing for the terminal."""
 

@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 from tests import media, tiny
 from tosa_edge import __version__
 from tosa_edge.cli import VERBS, app, bench, common, evaluate, tables, validate
+from tosa_edge.console import counted
 from tosa_edge.engine.load import load_graph
 from tosa_edge.model import ASSETS
 
@@ -279,6 +280,11 @@ def test_a_folder_of_engines_is_benched_whole(place):
     said = call("run", "engines/a.onnx", "-m", "engines", code=2).stderr
     assert "holds 2 models" in said
     assert "engines/a.onnx" in said
+
+
+def test_one_is_one_and_nothing_has_no_sign():
+    assert (counted(1, "frame"), counted(0, "frame")) == ("1 frame", "0 frames")
+    assert f"{tables.unsigned_zero(-0.0004, 3):.1%} {tables.unsigned_zero(-0.0006, 3):.1%}" == "0.0% -0.1%"
 
 
 def test_of_a_folder_the_engines_that_fit_are_benched(place):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
-from tosa_edge.cli.tables import print_table
+from tosa_edge.cli.tables import print_table, unsigned_zero
+from tosa_edge.console import counted
 
 EXAMPLES = ("tosa-edge bench", "tosa-edge bench tosa_depth_s:dense tosa_depth_s:168x224 --rounds 50")
 
@@ -99,7 +100,7 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
 
 def _say_along(result: dict[str, Any]) -> None:
     title = (
-        f"{_where(result)}\n{result['frames']} frames of {result['clip']} with {result['model']}; "
+        f"{_where(result)}\n{counted(result['frames'], 'frame')} of {result['clip']} with {result['model']}; "
         "ratio: times as fast as the first"
     )
     rows = [
@@ -110,7 +111,7 @@ def _say_along(result: dict[str, Any]) -> None:
             f"{row['ratio']:.2f}",
             f"{row['ratio_p10']:.2f}..{row['ratio_p90']:.2f}",
             f"{row['delta1']:.3f}",
-            f"{row['loss']:.1%}",
+            f"{unsigned_zero(row['loss'], 3):.1%}",
         )
         for row in result["rows"]
     ]
@@ -121,7 +122,8 @@ def _say_along(result: dict[str, Any]) -> None:
 def _say(result: dict[str, Any]) -> None:
     where = _where(result)
     sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
-    title = f"{where}\n{sizes}, {result['rounds']} rounds; ratio: times as fast as {result['baseline']}"
+    turns = counted(result["rounds"], "round")
+    title = f"{where}\n{sizes}, {turns}; ratio: times as fast as {result['baseline']}"
     powered = any("power_w" in row or "temp_c" in row for row in result["rows"])
     rows = [
         (
@@ -154,6 +156,7 @@ def _where(result: dict[str, Any]) -> str:
     if ONNXRUNTIME in hosts:
         used = sorted({row["provider"] for row in result["rows"]} - {None, "cpu"})
         by = f" with {', '.join(used)}" if used else ""
-        parts += [host["cpu"], f"{result['threads']} threads, ONNX Runtime {host['onnxruntime']}{by}"]
+        threads = counted(result["threads"], "thread")
+        parts += [host["cpu"], f"{threads}, ONNX Runtime {host['onnxruntime']}{by}"]
     modes = sorted({row["power_mode"] for row in result["rows"] if "power_mode" in row})
     return ", ".join([*map(str, parts), *(f"power mode {mode}" for mode in modes)])

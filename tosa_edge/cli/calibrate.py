@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
-from tosa_edge.cli.tables import print_table
-from tosa_edge.console import console, say
+from tosa_edge.cli.tables import print_table, unsigned_zero
+from tosa_edge.console import console, counted, say
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.progress import bars
 
@@ -144,11 +144,11 @@ def _say(done: Calibrated, out: Path, budget: float | None) -> None:
     if done.costs:
         _say_costs(done)
     table = done.table
-    source = "from the cache" if done.cached else "measured"
+    layers, source = counted(done.layers, "layer"), "from the cache" if done.cached else "measured"
     console.print(
-        f"{done.layers} layers in INT8; ranges ({table.method}) {source} on {table.images} pictures"
+        f"{layers} in INT8; ranges ({table.method}) {source} on {counted(table.images, 'picture')}"
         if table.images
-        else f"{done.layers} layers in INT8; ranges imported"
+        else f"{layers} in INT8; ranges imported"
     )
     if done.kept:
         kept = done.kept
@@ -164,7 +164,13 @@ def _say(done: Calibrated, out: Path, budget: float | None) -> None:
 
 def _say_costs(done: Calibrated) -> None:
     rows = [
-        (cost.group, str(cost.layers), f"{cost.share:.1%}", f"{cost.absrel:+.3%}", f"{cost.drop:+.4f}")
+        (
+            cost.group,
+            str(cost.layers),
+            f"{cost.share:.1%}",
+            f"{unsigned_zero(cost.absrel, 5):+.3%}",
+            f"{unsigned_zero(cost.drop, 4):+.4f}",
+        )
         for cost in done.costs
     ]
     numbers = ("layers", "share of weights", "depth error", "delta1 lost")

@@ -10,7 +10,7 @@ import typer
 from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.export import needs_export_extra
-from tosa_edge.console import console, say
+from tosa_edge.console import console, counted, say
 from tosa_edge.model import find_checkpoint
 from tosa_edge.progress import progress
 
@@ -55,7 +55,7 @@ def main(
     config = load_depth_net(path).config
     pictures, refused = read_pictures(images, (config.height, config.width), most)
     say_refused(refused)
-    console.print(f"{len(pictures)} pictures at {config.height}x{config.width}")
+    console.print(f"{counted(len(pictures), 'picture')} at {config.height}x{config.width}")
     recipe = Recipe(selector_steps=selector_steps, steps=steps, batch=min(batch, len(pictures)))
     keep_distillation(out, recipe, path, pictures)
     done = reached(out)

@@ -9,7 +9,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import Row, print_table
-from tosa_edge.console import say
+from tosa_edge.console import counted, say
 from tosa_edge.model import DEFAULT_MODEL
 
 EXAMPLES = (
@@ -79,6 +79,6 @@ def _say(result: dict[str, Any]) -> None:
             rows.append((name if first else "", by, str(part["n"]) if first else "", *numbers))
         rows.append(None)
     numbers = ["n", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"]
-    title = f"{result['model']} on {result['n']} frames of {result['data']}"
+    title = f"{result['model']} on {counted(result['n'], 'frame')} of {result['data']}"
     print_table(("frames", "depth by"), numbers, rows, title)
     say(f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}")

@@ -11,7 +11,7 @@ import typer
 
 from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
-from tosa_edge.console import console, say
+from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
 
@@ -128,7 +128,8 @@ def main(
 
 def _say_and_emit(infos: list[GraphInfo], info: GraphInfo, out: Path, as_json: bool) -> None:
     for i in infos:
-        what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {len(i.selections)} selections"
+        selections = counted(len(i.selections), "selection")
+        what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {selections}"
         console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
     say(f"wrote {out}   next: tosa-edge inspect {out}")
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}

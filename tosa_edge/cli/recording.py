@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge.cli.common import say_refused
-from tosa_edge.console import console, say
+from tosa_edge.console import console, counted, say
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import Outputs
@@ -81,7 +81,7 @@ def record(
             say=say,
         )
         label = ", ".join(Path(source.label).name for source in sources)
-        told = stack.enter_context(_telling(f"{model.label} on {label}", sources))
+        told = stack.enter_context(_telling(f"{model.label} on {label}", sources, most))
         sinks = open_sinks(wanted, sources, model.info, say, stop.set)
 
         def on_lost(summary: Summary) -> None:
@@ -183,7 +183,7 @@ def _load(
     return model, first.provider, 1000 * (time.perf_counter() - began)
 
 
-def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def]
+def _telling(label: str, sources: Sequence[Any], most: int | None):  # type: ignore[no-untyped-def]
     """A bar where the end is known, a table where it is not."""
     from contextlib import contextmanager
 
@@ -196,7 +196,7 @@ def _telling(label: str, sources: Sequence[Any]):  # type: ignore[no-untyped-def
 
     @contextmanager
     def bar():  # type: ignore[no-untyped-def]
-        with progress(label, sum(counts)) as step:
+        with progress(label, min(sum(counts), most or sum(counts))) as step:
             yield lambda result, summary: step(summary.frames - 1)
 
     return bar()
@@ -208,7 +208,7 @@ def say_result(result: dict[str, Any]) -> None:
 
     counts = ("dropped", "unwritten", "reconnects", "without_depth")
     lost = ", ".join(f"{result[n]} {n.replace('_', ' ')}" for n in counts if result[n])
-    frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
+    frames = counted(result["frames"], "frame")
     say(
         f"{frames} of {result['source']} with {result['model']} at {result['size']}: "
         f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")

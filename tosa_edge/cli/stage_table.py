@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from tosa_edge.console import console, say
+from tosa_edge.console import console, counted, say
 from tosa_edge.diagnosis.power import read_power
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def ticking(label: str) -> Iterator[Ticker]:
 
 
 def line(result: Result, summary: Summary, power: Power | None = None) -> str:
-    parts = [f"{summary.frames} frames", f"{result.fps:.1f}/s"]
+    parts = [counted(summary.frames, "frame"), f"{result.fps:.1f}/s"]
     if "age" in summary.times.stages:
         parts.append(f"age {summary.times.lately('age'):.0f} ms")
     parts.append(f"{summary.dropped} dropped")

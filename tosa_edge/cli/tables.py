@@ -11,6 +11,12 @@ from tosa_edge.errors import printable
 _NARROWEST = 12  # columns left to a name that has to wrap
 _GAP = 2
 
+
+def unsigned_zero(value: float, digits: int) -> float:
+    """Rounded for print, and without the sign that nothing has when it came from below: `-0.0%`."""
+    return round(value, digits) + 0.0
+
+
 Row = Optional[Sequence[str]]
 
 

@@ -11,7 +11,7 @@ from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.cli.distill import holds_a_record
 from tosa_edge.cli.export import needs_export_extra
-from tosa_edge.console import say
+from tosa_edge.console import counted, say
 from tosa_edge.model import find_checkpoint
 from tosa_edge.progress import progress
 
@@ -86,7 +86,7 @@ def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
         if step
         else f"no state in {out}: starting from {checkpoint}"
     )
-    say(f"{len(frames)} frames; {begins}")
+    say(f"{counted(len(frames), 'frame')}; {begins}")
     told = 0
     with progress("training", sum(stage.steps for stage in plan.stages), "steps") as advance:
 

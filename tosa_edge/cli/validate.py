@@ -9,7 +9,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table
-from tosa_edge.console import console, say
+from tosa_edge.console import console, counted, say
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
 
@@ -84,7 +84,7 @@ def _say(result: dict[str, Any]) -> None:
     source = result["data"] or "the bundled clip"
     title = (
         f"{result['engine']}\n{result['precision']} on {_host(result)} against {result['reference']}, "
-        f"{result['pictures']} pictures of {source}"
+        f"{counted(result['pictures'], 'picture')} of {source}"
     )
     rows = []
     for check in result["checks"]:
