@@ -56,12 +56,17 @@ class AtomicFile:
 
     def abort(self) -> None:
         _open.discard(self)
-        if self.path.is_dir():
-            shutil.rmtree(self.path, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+        remove(self.path)
         _remove_empty(self._made)
+
+
+def remove(path: Path) -> None:
+    """A file, or a folder with all that is in it, as far as it can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 @contextlib.contextmanager

@@ -82,6 +82,20 @@ def results_of(folder: Path) -> set[str]:
     return {SUMMARY, *(Path(path).name for path in found["outputs"] if isinstance(path, str))}
 
 
+def left_of_former(
+    folder: Path, names: Iterable[str], outputs: Iterable[Path], inputs: Iterable[Path]
+) -> list[Path]:
+    """What a former run left in its folder under one of `names`, and a new one neither writes nor reads."""
+    outputs, inputs, found = set(outputs), [path for path in inputs if path.exists()], []
+    for path in (folder / name for name in sorted(results_of(folder).intersection(names))):
+        with suppress(TosaEdgeError):
+            for read in inputs:
+                _refuse_overlap(path, read, "")
+            if path not in outputs and path.exists() and not path.is_symlink():
+                found.append(path)
+    return found
+
+
 def _next_free(folder: Path, new: bool, made: list[Path]) -> Path:
     for number in count(1):
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")

@@ -74,6 +74,7 @@ FEW = ("--steps", "1", "--selector-steps", "1", "--batch", "1")
         ((*RUN, "photos", "--out", "there/deeper"), "would lie in photos"),
         ((*RUN, "photos", "--record", "photos/r.webm"), "would lie in photos"),
         ((*RUN, "photos", "--source", "v.webm", "--out", "photos"), "would lie in photos"),
+        ((*RUN, "photos/*.png", "--out", "there", "--force"), "there holds what photos/*.png matches"),
         (("calibrate", "f.onnx", "--data", "photos", "-o", "f.onnx"), "f.onnx is read"),
         (("calibrate", "f.onnx", "--data", "photos", "-o", "photos/q.onnx"), "would lie in photos"),
         (("build", "m.onnx", "--backend", "onnxruntime", "-o", "m.onnx", "--force"), "m.onnx is read"),
@@ -116,6 +117,23 @@ def test_the_last_run_stays_and_the_next_has_a_number(here):
     assert "replacing run/summary.json, run/run.webm, run/contact_sheet.png" in forced.stderr
     assert contents(here / "run") != before
     assert set(contents(here / "run")) == set(before)
+
+
+def test_a_run_that_is_replaced_leaves_nothing_of_its_own_behind(here):
+    every = ("--npy", "--png", "--ply", "--out", "run")
+    assert call(*RUN, "v.webm", *every).exit_code == 0
+    (here / "run" / "mine.txt").write_text("mine")
+    (here / "run" / "clouds" / "mine.txt").write_text("mine")
+    # Its video is read by the new run, and stays though that writes none of this name.
+    again = ("--npy", "--frames", "2", "--record", "other.webm", "--out", "run", "--force")
+    told = call(*RUN, "run/run.webm", *again)
+    assert told.exit_code == 0, told.stderr
+    assert "removing run/png, of the run that was replaced" in told.stderr
+    assert set(contents(here / "run")) == {
+        *("run.webm", "contact_sheet.png", "summary.json", "mine.txt"),
+        *(f"depth/00000{n}.npy" for n in range(2)),
+        *(f"clouds/{n}" for n in ("mine.txt", *(f"00000{i}.ply" for i in range(4)))),
+    }
 
 
 def test_the_files_that_pipelines_and_addresses_name_are_inputs(here):

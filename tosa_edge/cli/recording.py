@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,11 +48,11 @@ def record(
     from dataclasses import replace
 
     from tosa_edge.atomic_files import write_bytes
-    from tosa_edge.claims import SUMMARY, claim, results_of
+    from tosa_edge.claims import SUMMARY, claim, left_of_former, results_of
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.model import files_of
     from tosa_edge.runtime import pipeline
-    from tosa_edge.runtime.outputs import open_sinks, refuse_others
+    from tosa_edge.runtime.outputs import OF_A_FOLDER, open_sinks, refuse_others, remove_former
     from tosa_edge.runtime.pipeline import stopped_by_signals
     from tosa_edge.runtime.sources import inputs_of, open_sources
 
@@ -69,17 +70,20 @@ def record(
         wanted = replace(
             wanted, out=_folder(stack, wanted, sources, usual, numbering=not (force or replaces))
         )
+        _refuse_beside(wanted.out, specs)
         outputs = wanted.files(sources)
+        inputs = [*inputs_of(specs), *files_of(engine), *(files_of(reuse) if reuse else ()), *also_read]
         names = {path.name for path in outputs}
         claim(
             outputs,
-            [*inputs_of(specs), *files_of(engine), *(files_of(reuse) if reuse else ()), *also_read],
+            inputs,
             flag="--out" if replaces else "--out or --record",
             force=force,
             former=lambda path: replaces and path.name in results_of(path.parent) <= names,
             check=refuse_others,
             say=say,
         )
+        former = left_of_former(wanted.out, OF_A_FOLDER, outputs, inputs) if wanted.out else []
         label = ", ".join(Path(source.label).name for source in sources)
         told = stack.enter_context(_telling(f"{model.label} on {label}", sources, most))
         sinks = open_sinks(wanted, sources, model.info, say, stop.set)
@@ -96,6 +100,7 @@ def record(
             summary = pipeline.run(sources, model, sinks, on_result, stop, on_lost)
     result = _result(summary, load_ms, model, fit, used, sources)
     if wanted.out is not None:
+        remove_former(former, say)
         path = wanted.out / SUMMARY
         result["outputs"] = [*result["outputs"], str(path)]
         write_bytes(path, (json.dumps(result, indent=2) + "\n").encode())
@@ -128,6 +133,21 @@ def _result(
         "machine": machine.facts(),
         **(power.as_dict() if (power := read_power()) else {}),
     }
+
+
+def _refuse_beside(out: Path | None, specs: Sequence[str]) -> None:
+    """Raises where results would come to lie among the files that a pattern matches."""
+    from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.runtime.sources.address import folders_of
+
+    if out is None or not out.exists():
+        return
+    for spec in specs:
+        if any(os.path.samefile(out, folder) for folder in folders_of(spec)):
+            raise TosaEdgeError(
+                f"{out} holds what {spec} matches, and would be written to",
+                "Write to another place with --out.",
+            )
 
 
 def _folder(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tosa_edge.atomic_files import remove
 from tosa_edge.claims import SUMMARY
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.info import GraphInfo
@@ -14,6 +15,8 @@ from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sources import Source
 
 SHEET, MAPS, PICTURES, CLOUDS = "contact_sheet.png", "depth", "png", "clouds"
+VIDEO = "run.webm"
+OF_A_FOLDER = (SHEET, VIDEO, MAPS, PICTURES, CLOUDS)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Outputs:
 
     def video_of(self, source: Source) -> Path | None:
         """Pictures make no video, unless one is asked for."""
-        return self.video or (self.out / "run.webm" if self.out and not source.still else None)
+        return self.video or (self.out / VIDEO if self.out and not source.still else None)
 
     def of_stream(self, number: int) -> Outputs:
         """For one of several sources: a folder, a video and a port of its own."""
@@ -87,6 +90,17 @@ def refuse_others(path: Path) -> None:
     kinds: dict[str, type[FilesSink]] = {MAPS: DepthMapsSink, PICTURES: FolderSink, CLOUDS: PointCloudsSink}
     if path.name in kinds:
         kinds[path.name].refuse_others(path)
+
+
+def remove_former(paths: Iterable[Path], say: Callable[[str], None]) -> None:
+    """Takes away what a run that was replaced left behind, which would pass for results of the new one."""
+    for path in paths:
+        try:
+            refuse_others(path)
+        except TosaEdgeError:
+            continue  # by now it holds something of somebody's
+        say(f"removing {path}, of the run that was replaced")
+        remove(path)
 
 
 def open_sinks(

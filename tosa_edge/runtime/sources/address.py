@@ -29,6 +29,12 @@ def expanded(spec: str) -> list[str]:
     return sorted(found, key=lambda path: natural(Path(path)))
 
 
+def folders_of(spec: str) -> set[Path]:
+    """Where the files lie that a pattern matches; none of anything else."""
+    found = [] if spec.startswith("file://") else expanded(spec)
+    return {Path(path).parent for path in found if path != spec}
+
+
 def split(spec: str) -> SplitResult:
     try:
         return urlsplit(spec)
