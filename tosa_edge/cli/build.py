@@ -25,7 +25,7 @@ PrecisionOption = Annotated[
 BackendOption = Annotated[str, typer.Option("--backend", help="auto, onnxruntime, tensorrt or tensorrt-rtx.")]
 CalibOption = Annotated[
     Optional[Path],
-    typer.Option("--calib", help="Pictures to learn int8 ranges from: a folder or a video."),
+    typer.Option("--calib", help="Pictures to learn int8 ranges from: a folder and its folders, or a video."),
 ]
 TargetOption = Annotated[
     Optional[list[str]],

@@ -32,7 +32,7 @@ def main(
     out: Annotated[Path, typer.Option("-o", "--out", help="FILE.onnx, or a folder; its table lies beside.")],
     data: Annotated[
         Optional[Path],
-        typer.Option("--data", help="A folder of pictures, a video or a data set: no labels needed."),
+        typer.Option("--data", help="A folder of pictures and its folders, a video, a data set: no labels."),
     ] = None,
     host: Annotated[
         str,

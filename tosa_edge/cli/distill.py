@@ -30,7 +30,7 @@ def main(
         str, typer.Argument(metavar="CKPT", help="A model of ours: a file, a folder, a bundled name.")
     ],
     images: Annotated[
-        Path, typer.Option("--images", help="A folder of pictures, or a video: no labels needed.")
+        Path, typer.Option("--images", help="A folder of pictures and its folders, or a video: no labels.")
     ],
     out: Annotated[
         Path,
