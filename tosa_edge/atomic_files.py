@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ class AtomicFile:
             raise TosaEdgeError(f"{final} is a folder; a file is to be written there", "Choose another name.")
         try:
             parent.mkdir(parents=True, exist_ok=True)
+            _sweep(final)
             if folder:
                 self.path.mkdir()
             else:
@@ -67,6 +70,30 @@ def remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _sweep(final: Path) -> None:
+    """Takes away what processes that were killed left of the same output: nobody else would."""
+    begin, end = f".{final.stem}.part-", final.suffix
+    for old in final.parent.glob(f"{glob.escape(begin)}*{glob.escape(end)}"):
+        number = old.name.removeprefix(begin).removesuffix(end)
+        if re.fullmatch("[0-9]{1,9}", number) and not _is_written(old, int(number)):
+            remove(old)
+
+
+def _is_written(path: Path, process: int) -> bool:
+    """Whether the process of that number may still be at it."""
+    if process == os.getpid():  # in a container every process may have had this number
+        return any(pending.path == path for pending in _open)
+    if os.name != "posix":  # where the question would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is somebody else's
+    return True
 
 
 @contextlib.contextmanager
