@@ -1,8 +1,12 @@
-"""Where people read: stderr, whatever names hold. stdout stays for programs."""
+"""Where people read: stderr, whatever names hold, and stdout for what a verb was asked; with `--json` that is
+for programs."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+import sys
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.status import Status
@@ -16,6 +20,14 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+def silence(stream: TextIO) -> None:
+    """Nothing more goes there, and Python's own flush at the end has nothing to complain of."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 class _Console(Console):
     """Shows every text as it is, whatever names hold: no markup, no `:emoji:`, nothing for the terminal."""
 
@@ -25,9 +37,21 @@ class _Console(Console):
     def status(self, status: Any, **options: Any) -> Status:
         return super().status(Text(printable(status)), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Who asked, and reads no further, has what was wanted: nothing is wrong. rich exits with 1."""
+        if self.stderr:
+            super().on_broken_pipe()
+        self.quiet = True
+        silence(sys.stdout)
 
-# Everything people read goes to stderr, so that `--json` leaves stdout to programs.
+
 console = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+_stdout = _Console(highlight=False, markup=False, emoji=False)
+
+
+def answers(as_json: bool) -> Console:
+    """Where the table goes that is a verb's result: stdout, which `--json` leaves to programs."""
+    return console if as_json else _stdout
 
 
 def say(text: str) -> None:

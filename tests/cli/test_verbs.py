@@ -85,7 +85,7 @@ def test_evaluate(tmp_path, model):
     assert set(result["baselines"]) == {"constant", "ramp"}
     assert answer("evaluate", model, "--data", tmp_path / "d", "--prefix", "nyu")["n"] == 2
     assert answer("evaluate", model, "--data", tmp_path / "d", "--limit", 1)["n"] == 1
-    assert "3 frames" in call("evaluate", model, "--data", tmp_path / "d").stderr
+    assert "3 frames" in call("evaluate", model, "--data", tmp_path / "d").stdout
     assert call("evaluate", model, "--data", tmp_path / "d", "--prefix", "x").exit_code == 2
 
 
@@ -102,6 +102,17 @@ def test_inspect(model):
     assert result["operators"]["TopK"] == 4
     assert result["outputs"][1] == {"name": "kept", "type": "int32", "shape": [1, 2, tiny.KEPT]}
     assert result["weights"]["tensors"] == 7
+
+
+@pytest.mark.parametrize(("verb", "says"), [("doctor", "ONNX Runtime"), ("inspect", "selective layers")])
+def test_what_was_asked_for_is_on_stdout_unless_a_program_asks(model, verb, says):
+    words = (verb, model) if verb == "inspect" else (verb,)
+    told = call(*words)
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert says in told.stdout
+    told = call(*words, "--json")
+    assert says in told.stderr
+    assert json.loads(told.stdout)
 
 
 def test_doctor_says_what_is_there():

@@ -44,7 +44,7 @@ def test_says_all_that_the_manifest_says(engine):
     assert answer["manifest"] == json.loads(manifest_path(engine).read_text())
     assert answer["file_bytes"] == engine.stat().st_size
     assert answer["layers"]["plugins"] == 0
-    shown = call(engine).stderr
+    shown = call(engine).stdout
     for heading in ("this machine", "built", "precision, form", "settings", "validation", "layers"):
         assert heading in shown
     if answer["manifest"]["backend"] == "onnxruntime":

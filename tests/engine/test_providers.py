@@ -244,7 +244,7 @@ def test_an_engine_remembers_its_provider(engine, tmp_path):
     assert (refused.exit_code, "Leave --provider out" in refused.stderr) == (2, True)
     again = call("build", tmp_path / "m.onnx", "--provider", "cuda", "-o", engine, "--json")
     assert json.loads(again.stdout)["reused"] is True
-    assert "provider cuda 1.0" in call("inspect", engine).stderr
+    assert "provider cuda 1.0" in call("inspect", engine).stdout
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table, unsigned_zero
-from tosa_edge.console import counted
+from tosa_edge.console import answers, counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXAMPLES = ("tosa-edge bench", "tosa-edge bench tosa_depth_s:dense tosa_depth_s:168x224 --rounds 50")
 
@@ -69,7 +72,7 @@ def main(
             row["name"]: by_operator(graph_of(s), threads, provider=row["provider"])
             for row, s in zip(result["rows"], specs, strict=True)
         }
-    _say(result)
+    _say(result, answers(as_json))
     say_refused(left_out)
     emit(result, as_json)
 
@@ -92,13 +95,13 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
     with progress("bench", len(pairs)) as step:
         measured = stream(usual(model), read_samples(pairs, refused), threads, step, provider)
     result = {**measured, "clip": str(clip), "model": model, "refused": refused}
-    _say_along(result)
+    _say_along(result, answers(as_json))
     say_refused(refused)
     emit(result, as_json)
     require_all(refused)
 
 
-def _say_along(result: dict[str, Any]) -> None:
+def _say_along(result: dict[str, Any], to: Console) -> None:
     title = (
         f"{_where(result)}\n{counted(result['frames'], 'frame')} of {result['clip']} with {result['model']}; "
         "ratio: times as fast as the first"
@@ -116,10 +119,10 @@ def _say_along(result: dict[str, Any]) -> None:
         for row in result["rows"]
     ]
     numbers = ("refreshed", "mean ms", "ratio", "p10..p90", "δ<1.25", "loss")
-    print_table(("tokens chosen",), numbers, rows, title)
+    print_table(to, ("tokens chosen",), numbers, rows, title)
 
 
-def _say(result: dict[str, Any]) -> None:
+def _say(result: dict[str, Any], to: Console) -> None:
     where = _where(result)
     sizes = ", ".join(sorted({row["size"] for row in result["rows"]}))
     turns = counted(result["rounds"], "round")
@@ -139,10 +142,10 @@ def _say(result: dict[str, Any]) -> None:
         for row in result["rows"]
     ]
     numbers = ("kept", "stride", "p50 ms", "ratio", "p10..p90", "MB", *(("W", "°C") if powered else ()))
-    print_table(("model",), numbers, rows, title)
+    print_table(to, ("model",), numbers, rows, title)
     for name, operators in result.get("profile", {}).items():
         rows = [(o["op"], str(o["nodes"]), f"{o['ms']:.2f}", f"{o['share']:.1%}") for o in operators]
-        print_table(("operator",), ("nodes", "ms", "share"), rows, f"{name}: where the time goes")
+        print_table(to, ("operator",), ("nodes", "ms", "share"), rows, f"{name}: where the time goes")
 
 
 def _where(result: dict[str, Any]) -> str:

@@ -174,4 +174,5 @@ def _say_costs(done: Calibrated) -> None:
         for cost in done.costs
     ]
     numbers = ("layers", "share of weights", "depth error", "delta1 lost")
-    print_table(("group",), numbers, rows, "what INT8 costs, group by group, against the group in float")
+    title = "what INT8 costs, group by group, against the group in float"
+    print_table(console, ("group",), numbers, rows, title)

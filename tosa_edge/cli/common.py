@@ -12,12 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from tosa_edge.console import console, say
+from tosa_edge.console import console, say, silence
 from tosa_edge.errors import CheckFailed, TosaEdgeError
 
 JsonFlag = Annotated[
@@ -54,9 +54,9 @@ def emit(result: dict[str, Any], as_json: bool) -> None:
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence(sys.stdout)  # whoever asked reads no further: nothing is wrong here
+        silence(sys.stdout)  # whoever asked reads no further: nothing is wrong here
     except OSError as error:
-        _silence(sys.stdout)
+        silence(sys.stdout)
         raise TosaEdgeError(
             f"the answer cannot be written: {(error.strerror or str(error)).lower()}",
             "Send stdout to a place that has room.",
@@ -73,7 +73,7 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
             with _interrupts_as_such():
                 verb(*args, **kwargs)
         except BrokenPipeError:
-            _silence(sys.stderr)
+            silence(sys.stderr)
             raise typer.Exit(1) from None
         except (TosaEdgeError, OSError) as error:
             told = error if isinstance(error, TosaEdgeError) else _from_system(error)
@@ -113,14 +113,6 @@ def _interrupts_as_such() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _silence(stream: TextIO) -> None:
-    """Nothing more goes there, and Python's own flush at the end has nothing to complain of."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
 
 
 def _from_system(error: OSError) -> TosaEdgeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tosa_edge.cli.common import JsonFlag, emit
-from tosa_edge.console import console, say
+from tosa_edge.console import answers
 
 EXAMPLES = ("tosa-edge doctor", "tosa-edge doctor --json")
 
@@ -25,11 +25,12 @@ def main(as_json: JsonFlag = False) -> None:
     for finding in findings:
         colour = colours.get(finding.verdict, "yellow")
         table.add_row(finding.name, finding.value, Text(finding.verdict, colour))
-    console.print(table)
+    to = answers(as_json)
+    to.print(table)
     # Below the table, and unbroken: a command is there to be copied.
     for finding in findings:
         if finding.remedy:
-            say(f"{finding.name}: {finding.remedy}")
+            to.print(f"{finding.name}: {finding.remedy}", soft_wrap=True)
     ready = all(finding.verdict != NEEDED for finding in findings)
-    console.print("Ready: try `tosa-edge demo`." if ready else "Not ready: mend what is marked `needed`.")
+    to.print("Ready: try `tosa-edge demo`." if ready else "Not ready: mend what is marked `needed`.")
     emit({"ready": ready, "checks": [asdict(finding) for finding in findings]}, as_json)

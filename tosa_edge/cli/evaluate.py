@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import Row, print_table
-from tosa_edge.console import counted, say
+from tosa_edge.console import answers, counted, say
 from tosa_edge.model import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXAMPLES = (
     "tosa-edge evaluate tosa_depth_s --data frames",
@@ -62,13 +65,13 @@ def main(
             "data": str(data),
             "refused": refused,
         }
-    _say(result)
+    _say(result, answers(as_json))
     say_refused(refused)
     emit(result, as_json)
     require_all(refused)
 
 
-def _say(result: dict[str, Any]) -> None:
+def _say(result: dict[str, Any], to: Console) -> None:
     near, far = result["range_m"]
     groups = result["groups"] if len(result["groups"]) > 1 else {}
     rows: list[Row] = []
@@ -80,5 +83,5 @@ def _say(result: dict[str, Any]) -> None:
         rows.append(None)
     numbers = ["n", "AbsRel", "RMSE m", "δ<1.25", "δ<1.25²", "δ<1.25³"]
     title = f"{result['model']} on {counted(result['n'], 'frame')} of {result['data']}"
-    print_table(("frames", "depth by"), numbers, rows, title)
+    print_table(to, ("frames", "depth by"), numbers, rows, title)
     say(f"depth within {near}..{far} m, Eigen's crop of the border; alignment: {result['alignment']}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tosa_edge.cli.common import JsonFlag, emit
-from tosa_edge.console import console
+from tosa_edge.console import answers
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 EXAMPLES = ("tosa-edge inspect tosa_depth_s:g3", "tosa-edge inspect engines/NAME.engine --json")
 
@@ -23,11 +26,11 @@ def main(file: FileArgument, as_json: JsonFlag = False) -> None:
     from tosa_edge.inspection import describe
 
     result = describe(file)
-    _say(result)
+    answers(as_json).print(_table(result))
     emit(result, as_json)
 
 
-def _say(result: dict[str, Any]) -> None:
+def _table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(title=result["model"], show_header=False)
@@ -35,7 +38,7 @@ def _say(result: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for what, value in _engine(result) if "manifest" in result else _model(result):
         table.add_row(what, value)
-    console.print(table)
+    return table
 
 
 def _model(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from tosa_edge.console import console
 from tosa_edge.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _NARROWEST = 12  # columns left to a name that has to wrap
 _GAP = 2
@@ -20,7 +22,9 @@ def unsigned_zero(value: float, digits: int) -> float:
 Row = Optional[Sequence[str]]
 
 
-def print_table(names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row], title: str = "") -> None:
+def print_table(
+    to: Console, names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row], title: str = ""
+) -> None:
     """Columns of names, then columns of numbers; a row of None is a line across."""
     from rich import box
     from rich.cells import cell_len
@@ -41,6 +45,6 @@ def print_table(names: Sequence[str], numbers: Sequence[str], rows: Sequence[Row
             shown.add_section()
         else:
             shown.add_row(*row)
-    if console.width < needed:
+    if to.width < needed:
         shown.width = needed
-    console.print(shown, crop=False)
+    to.print(shown, crop=False)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table
-from tosa_edge.console import console, counted, say
+from tosa_edge.console import answers, counted, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXAMPLES = ("tosa-edge validate engines/NAME.engine", "tosa-edge validate engines/NAME.engine --data frames")
 
@@ -45,7 +48,7 @@ def main(
 
     with bars(f"loading {engine}") as on_step:
         result = validate(engine, reference, data, on_step, provider)
-    _say(result)
+    _say(result, answers(as_json))
     say_refused(result["refused"])
     emit(result, as_json)
     require_all(result["refused"])
@@ -80,7 +83,7 @@ def _host(result: dict[str, Any]) -> str:
     return result["backend"] + (f" ({provider})" if provider not in (None, "cpu") else "")
 
 
-def _say(result: dict[str, Any]) -> None:
+def _say(result: dict[str, Any], to: Console) -> None:
     source = result["data"] or "the bundled clip"
     title = (
         f"{result['engine']}\n{result['precision']} on {_host(result)} against {result['reference']}, "
@@ -91,8 +94,8 @@ def _say(result: dict[str, Any]) -> None:
         value = "not finite" if check["value"] is None else f"{check['value']:.4g}"
         verdict = "" if check["limit"] is None and check["passed"] else "ok" if check["passed"] else "FAILED"
         rows.append((check["name"], value, limit_of(check).removeprefix(", "), verdict))
-    print_table(("check",), ("value", "limit", ""), rows, title)
+    print_table(to, ("check",), ("value", "limit", ""), rows, title)
     for note in result["notes"]:
         say(f"note: {note}")
     say_failure(result)
-    console.print("passed" if result["passed"] else "failed")
+    to.print("passed" if result["passed"] else "failed")
