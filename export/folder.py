@@ -173,8 +173,10 @@ def check_options(
             "Add --precision fp16 and leave --form plugin out, or leave --attention out.",
         )
     if form != "portable" and not pattern.layers:
+        what, flag = ("what represents tokens", "--ways") if pattern.ways else ("a dense model", "--dense")
         raise TosaEdgeError(
-            f"a dense model has no {form} form: it selects nothing", "Leave out --dense, or --form."
+            f"{what} has no {form} form: it selects nothing, and needs no plugin",
+            f"Leave out {flag}, or --form.",
         )
 
 

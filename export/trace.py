@@ -31,16 +31,17 @@ def trace(net: DepthNet, *, batch: int = 1, reuse: bool = False, weights_sha256:
         reuse: take the kept patches as a second input, and hold no selector.
     """
     info = describe(net, batch=batch, reuse=reuse, weights_sha256=weights_sha256)
-    if reuse and info.dense:
-        raise ValueError("a dense model selects nothing that could be used again")
+    if reuse and not info.selects:
+        raise ValueError("it selects nothing that could be used again")
     image = torch.zeros(batch, info.height, info.width, 3, dtype=torch.uint8)
     kept = torch.arange(info.kept, dtype=torch.int32).expand(batch, len(info.selections), -1).contiguous()
+    outputs = ["kept"] if info.selects and not reuse else ["represented_by"] if info.ways else []
     model = _torch_to_onnx(
         net,
         (image, kept) if reuse else (image,),
         ["image", "kept"] if reuse else ["image"],
         # A reuse graph does not repeat its input among its outputs.
-        ["depth"] if reuse or info.dense else ["depth", "kept"],
+        ["depth", *outputs],
     )
     _strip_notes(model)
     add_functions(model)
@@ -65,6 +66,8 @@ def describe(net: DepthNet, *, batch: int, reuse: bool, weights_sha256: str) -> 
             "group": max(len(run) for run in pattern.runs()),
             "selector": "" if reuse else pattern.selector,
         }
+    if pattern.ways:
+        selective = {"ways": pattern.ways}
     half = net.encoder.cls_token.dtype == torch.float16
     return GraphInfo(
         name=config.name,

@@ -37,7 +37,17 @@ def test_nothing_on_the_device_imports_torch(path):
 # (`if TYPE_CHECKING`) does not count.
 LAYERS = (
     *("errors", "strict_json", "limits", "machine", "console", "progress", "schema", "files"),
-    *("info", "model", "finite", "protobuf_walk", "inlined_size", "external_data", "interface", "graph"),
+    *(
+        "ways",
+        "info",
+        "model",
+        "finite",
+        "protobuf_walk",
+        "inlined_size",
+        "external_data",
+        "interface",
+        "graph",
+    ),
     *("atomic_files", "second_signal", "claims"),
     *("plugins", "nn", "export"),
     *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),

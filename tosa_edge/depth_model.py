@@ -26,17 +26,19 @@ class Prediction:
     """What one frame gave.
 
     depth: float32 [H, W] at the frame's size; `relative_inverse_depth` is larger where it is nearer.
-    kept: int32 [G, K], the patches each selection kept, in raster order; None for a dense graph.
+    kept: int32 [G, K], the patches each selection kept, in raster order; None where nothing is selected.
     fit: how the frame was fitted into the graph, to draw `kept` over the frame.
     times_ms: `prepare`, `infer` and `restore`.
+    represented_by: int32 [G, N], the row that stood for each patch; None where each stood for itself.
 
-    For a frame on the GPU `depth` and `kept` are `DeviceArray`s, complete and yours while you hold them.
+    For a frame on the GPU all but the times are `DeviceArray`s, complete and yours while you hold them.
     """
 
     depth: Any
     kept: Any
     fit: Fit
     times_ms: dict[str, float]
+    represented_by: Any = None
 
 
 class DepthModel:
@@ -137,12 +139,14 @@ class DepthModel:
         inferred = time.perf_counter()
         depth = fit.backward(outputs["depth"][0].astype(np.float32, copy=False))
         chosen = outputs["kept"][0] if "kept" in outputs else kept
+        represented_by = outputs["represented_by"][0] if "represented_by" in outputs else None
         times = (prepared - began, inferred - prepared, time.perf_counter() - inferred)
         return Prediction(
             depth,
             chosen,
             fit,
             dict(zip(("prepare", "infer", "restore"), (1000 * t for t in times), strict=True)),
+            represented_by,
         )
 
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
@@ -177,7 +181,9 @@ class DepthModel:
         feeds = self._reused(kept)
         with self._lane() as lane:
             found = Frames.of(lane).run(picture, lambda shape: plan(shape, size, self.fit), bgr, feeds)
-        return Prediction(found.depth, kept if found.kept is None else found.kept, found.fit, found.times_ms)
+        rows = found.tokens if self.info.ways else None
+        chosen = kept if found.tokens is None or self.info.ways else found.tokens
+        return Prediction(found.depth, chosen, found.fit, found.times_ms, rows)
 
     def _check_ports(self, backend: Backend) -> None:
         """What a host says of an engine is held to what its manifest, or its graph, says."""

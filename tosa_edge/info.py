@@ -9,6 +9,7 @@ from typing import Any
 from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.schema import Check, line, number, one_of, record, some, whole
 from tosa_edge.strict_json import read_object
+from tosa_edge.ways import Way
 
 KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
@@ -49,7 +50,8 @@ class GraphInfo:
     """One graph of a model.
 
     `selections` names the layer after which each selection is made; `kept` is the K of each of them,
-    counted in patches (a class token always attends and is not counted). A dense graph has neither.
+    counted in patches (a class token always attends and is not counted). `ways` says how tokens that do not
+    attend are represented. A dense graph has neither.
     """
 
     name: str
@@ -70,6 +72,7 @@ class GraphInfo:
     group: int = 0
     selector: str = ""
     spread: float = 0.0
+    ways: tuple[Way, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -82,7 +85,13 @@ class GraphInfo:
 
     @property
     def dense(self) -> bool:
-        return not self.selective_layers
+        """Every token attends in every layer."""
+        return not self.selects and not self.ways
+
+    @property
+    def selects(self) -> bool:
+        """Tokens that are not kept wait, as in the paper."""
+        return bool(self.selective_layers)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -98,7 +107,9 @@ class GraphInfo:
         if not isinstance(raw, dict):
             raise ValueError("is not an object")
         try:
-            info = cls(**known_keys(cls, raw))
+            known = known_keys(cls, raw)
+            known["ways"] = tuple(Way.from_object(way) for way in known.get("ways", ()))
+            info = cls(**known)
             info.check()
         except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error
@@ -106,17 +117,19 @@ class GraphInfo:
 
     def check(self) -> None:
         """Raises ValueError on a description that cannot be true, our error on one beyond the limits."""
-        record(vars(self), _CHECKS)
+        record({name: value for name, value in vars(self).items() if name != "ways"}, _CHECKS)
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
         size = f"a graph of {self.batch} pictures of {self.width}x{self.height}"
         PIXELS.check(self.batch * self.height * self.width, size)
         TOKENS.check(self.tokens, f"{size} in patches of {self.patch}")
-        if not self.dense and not 1 <= self.kept <= self.tokens:
+        if self.selects and not 1 <= self.kept <= self.tokens:
             raise ValueError(f"kept is {self.kept!r} of {self.tokens} tokens")
-        if self.dense and (self.selections or self.kept or self.keep != 1):
+        if not self.selects and (self.selections or self.kept or self.keep != 1):
             raise ValueError("selects tokens without a layer that would skip the others")
-        if not self.dense and not self.selections:
+        if self.selects and self.ways:
+            raise ValueError("both selects tokens and represents them")
+        if self.selects and not self.selections:
             raise ValueError("has selective layers and no selection")
-        if not self.dense and self.kept != max(1, round(self.keep * self.tokens)):
+        if self.selects and self.kept != max(1, round(self.keep * self.tokens)):
             raise ValueError(f"kept is {self.kept} of {self.tokens} tokens, and keep is {self.keep:g}")

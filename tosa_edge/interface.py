@@ -29,6 +29,9 @@ def wanted(info: GraphInfo) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The inputs and outputs that a graph of this description has."""
     image = Port("image", "uint8", (info.batch, info.height, info.width, 3))
     depth = Port("depth", "float32", (info.batch, info.height, info.width))
+    if info.ways:
+        found = sum(len(way.starts) for way in info.ways)
+        return (image,), (depth, Port("represented_by", "int32", (info.batch, found, info.tokens)))
     if info.dense:
         return (image,), (depth,)
     kept = Port("kept", "int32", (info.batch, len(info.selections), info.kept))
@@ -58,6 +61,10 @@ def check_outputs(info: GraphInfo, outputs: dict[str, np.ndarray]) -> None:
             raise ValueError(f"gave {_said(given)}, and its description says {_said(port)}")
     if "kept" in outputs and not 0 <= outputs["kept"].min() <= outputs["kept"].max() < info.tokens:
         raise ValueError(f"kept a patch that is none of its {info.tokens}")
+    if "represented_by" in outputs:
+        rows = outputs["represented_by"]
+        if not -1 <= rows.min() <= rows.max() < info.tokens:
+            raise ValueError(f"has a row that is none of at most {info.tokens}")
 
 
 def ports_of(values: Iterable[onnx.ValueInfoProto]) -> list[Port]:

@@ -14,13 +14,14 @@ from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
+from tosa_edge.ways import parse_ways
 
 if TYPE_CHECKING:
     from tosa_edge.info import GraphInfo
 
 # What shapes a graph that is traced; of these, what is about its selections.
 SELECTING = ("keep", "query_stride", "group", "selector", "spread")
-SHAPING = ("size", "smaller", "batch", "dense", *SELECTING, "form", "precision", "attention")
+SHAPING = ("size", "smaller", "batch", "dense", "ways", *SELECTING, "form", "precision", "attention")
 
 EXAMPLES = (
     "tosa-edge export tosa_depth_s:g3 -o g3.onnx",
@@ -57,6 +58,10 @@ def main(
     spread: Annotated[
         float, typer.Option(help="How evenly the kept tokens lie; 0 is the paper's choice.")
     ] = DEFAULT_SPREAD,
+    ways: Annotated[
+        str,
+        typer.Option(help="One row for several tokens, as in windows=0.2,0.4:3-11 (docs/represented.md)."),
+    ] = "",
     form: Annotated[
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",
@@ -79,6 +84,11 @@ def main(
         raise TosaEdgeError(
             f"--dense selects nothing, so {_flags(against)} says nothing", "Leave out one of the two."
         )
+    if ways and (against := [name for name in given if name in ("dense", *SELECTING)]):
+        raise TosaEdgeError(
+            f"--ways lets every token be represented, so {_flags(against)} says nothing",
+            "Leave out one of the two.",
+        )
     if _is_variant(checkpoint):
         return _export_variant(checkpoint, out, given, form, force, as_json)
     path = find_checkpoint(checkpoint)
@@ -93,7 +103,12 @@ def main(
     layers = config.layers if config else 12
     if group < 1 or group >= layers:
         raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
-    pattern = Pattern() if dense else Pattern(grouped(layers, group), keep, query_stride, selector, spread)
+    if ways:
+        pattern = Pattern(ways=parse_ways(ways, layers))
+    elif dense:
+        pattern = Pattern()
+    else:
+        pattern = Pattern(grouped(layers, group), keep, query_stride, selector, spread)
     check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
     one_file = out.suffix == ".onnx"
     if one_file and others:
@@ -114,7 +129,7 @@ def main(
             infos = export_folder(
                 path,
                 out,
-                {"dense": pattern} if dense else standard,
+                {"dense": pattern} if dense else {"represented": pattern, **standard} if ways else standard,
                 precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
                 attention=attention,
                 smaller=others,
@@ -128,8 +143,11 @@ def main(
 
 def _say_and_emit(infos: list[GraphInfo], info: GraphInfo, out: Path, as_json: bool) -> None:
     for i in infos:
-        selections = counted(len(i.selections), "selection")
-        what = "dense" if i.dense else f"{i.kept} of {i.tokens} tokens, {selections}"
+        what = "dense"
+        if i.selects:
+            what = f"{i.kept} of {i.tokens} tokens, {counted(len(i.selections), 'selection')}"
+        elif i.ways:
+            what = "represented, " + " + ".join(map(str, i.ways))
         console.print(f"{i.form} {i.precision} {i.height}x{i.width} batch {i.batch}: {what}")
     say(f"wrote {out}   next: tosa-edge inspect {out}")
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}

@@ -8,6 +8,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, emit
 from tosa_edge.console import answers
+from tosa_edge.ways import Way
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,6 +59,8 @@ def _model(result: dict[str, Any]) -> list[tuple[str, str]]:
             ("query stride, group", f"{info['query_stride']}, {info['group']}"),
             ("spread", f"{info['spread']:g}"),
         ]
+    elif info["ways"]:
+        lines.append(("represented", "\n".join(str(Way(**way)) for way in info["ways"])))
     else:
         lines.append(("selective layers", "none: dense"))
     for kind in ("inputs", "outputs"):

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 Plan = Callable[[tuple[int, int]], Fit]
 Pair = tuple[Any, Any]
+TOKENS = ("kept", "represented_by")  # one of them at most is an output
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`depth` [H, W] and `kept` [G, K], on the side the frame came from; milliseconds of each stage."""
+    """`depth` [H, W] and what was done with the tokens, `kept` [G, K] or `represented_by` [G, N], on the side
+    the frame came from; milliseconds of each stage."""
 
     depth: Any
-    kept: Any
+    tokens: Any
     fit: Fit
     times_ms: dict[str, float]
 
@@ -75,13 +77,13 @@ class Frames:
         self._marks[2].record(stream.handle)
         stream.synchronize()
         done = time.perf_counter()
-        depth, kept = give()
+        depth, tokens = give()
         infer = self._marks[1].milliseconds_since(self._marks[0])
         restore = self._marks[2].milliseconds_since(self._marks[1])
         # What the GPU's own clock does not see is the host's work before it, and the copy after it.
         prepare = max(1000 * (done - began) - infer - restore, 0.0)
         restore += 1000 * (time.perf_counter() - done)
-        return Outcome(depth, kept, fit, {"prepare": prepare, "infer": infer, "restore": restore})
+        return Outcome(depth, tokens, fit, {"prepare": prepare, "infer": infer, "restore": restore})
 
     def _uploaded(self, frame: np.ndarray) -> View:
         staged = self._staging("frame", frame.shape, "uint8")
@@ -93,17 +95,17 @@ class Frames:
         lane = self._lane
         lease = lane.pool.take(4 * fit.frame[0] * fit.frame[1])
         self._kernels.restore_depth(lease.pointer, field, fit, lane.stream)
-        kept = next((lane.result(port).first() for port in lane.outputs if port.name == "kept"), None)
-        return lambda: (DeviceArray(lane.context, lease, fit.frame, "float32"), kept)
+        tokens = next((lane.result(port).first() for port in lane.outputs if port.name in TOKENS), None)
+        return lambda: (DeviceArray(lane.context, lease, fit.frame, "float32"), tokens)
 
     def _back_on_host(self, field: int, fit: Fit) -> Callable[[], Pair]:
         lane = self._lane
         staged = self._staging("depth", fit.frame, "float32", mapped=lane.context.integrated)
         self._kernels.restore_depth(staged.pointer, field, fit, lane.stream)
         staged.download(lane.stream)
-        kept = next((lane.download(port) for port in lane.outputs if port.name == "kept"), None)
+        tokens = next((lane.download(port) for port in lane.outputs if port.name in TOKENS), None)
         # Copies: the next frame is written where these were.
-        return lambda: (staged.host.copy(), None if kept is None else kept[0].copy())
+        return lambda: (staged.host.copy(), None if tokens is None else tokens[0].copy())
 
     def _staging(self, name: str, shape: tuple[int, ...], dtype: str, mapped: bool = False) -> Staging:
         """One for each use; made anew when a camera changes its size."""

@@ -98,8 +98,10 @@ def rebuild_source(path: Path) -> str:
 
 def model_and_variant(path: Path, info: GraphInfo) -> tuple[str, str]:
     """The first two parts of an engine's name."""
-    model = path.parent.name if (path.parent / WEIGHTS).exists() else _base(path)
-    variant = "dense" if info.dense else f"g{info.group}"
+    in_folder = (path.parent / WEIGHTS).exists()
+    model = path.parent.name if in_folder else _base(path)
+    represented = _base(path) if in_folder else "represented"
+    variant = represented if info.ways else f"g{info.group}" if info.selects else "dense"
     return model, f"{variant}.reuse" if info.form == "reuse" else variant
 
 

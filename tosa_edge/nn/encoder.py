@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.positions import resample_positions
+from tosa_edge.nn.represented import Grid, Rows, group, share_windows
 from tosa_edge.nn.tosa import (
     EPSILON,
     Pattern,
@@ -22,9 +23,11 @@ from tosa_edge.nn.tosa import (
     scatter_tokens,
     select_patches,
     selective_attention,
+    split_heads,
     spread_out,
     with_prefix,
 )
+from tosa_edge.ways import Way
 
 
 class LayerNorm(nn.LayerNorm):
@@ -83,10 +86,10 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = LayerScale(dim)
 
-    def standard(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def standard(self, x: Tensor, log_size: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x [B, T, D] -> x [B, T, D] and qkv [B, T, 3D], from which the next tokens are chosen."""
         qkv = self.attn.qkv(self.norm1(x))
-        mixed = attention(qkv, self.attn.num_heads, self.attn.scale)
+        mixed = attention(qkv, self.attn.num_heads, self.attn.scale, log_size)
         x = x + self.ls1(self.attn.proj(mixed))
         return x + self.ls2(self.mlp(self.norm2(x))), qkv
 
@@ -184,6 +187,8 @@ class Encoder(nn.Module):
         With `kept` given nothing is selected: those patches are used again. A head layer that lies inside
         a run is read when the run has put its tokens back.
         """
+        if pattern.ways:
+            return self.represented(image, pattern.ways)
         runs = {run.start: run for run in pattern.runs()}
         wanted = list(self.config.head_layers)
         features: list[Tensor] = []
@@ -206,3 +211,43 @@ class Encoder(nn.Module):
                 features.append(self.norm(x)[:, self.prefix :])
                 wanted.pop(0)
         return features, torch.stack(selections, dim=1) if selections else None
+
+    def represented(self, image: Tensor, ways: tuple[Way, ...]) -> tuple[list[Tensor], Tensor]:
+        """The same, and of each finding of rows which stood for every patch, int32 [B, G, N]."""
+        starts = {layer: way for way in ways for layer in way.starts}
+        ends = {way.stop for way in ways}
+        features: list[Tensor] = []
+        found: list[Tensor] = []
+        x, share = self.embed(image), None
+        rows = qkv = x
+        for layer in range(len(self.blocks)):
+            if way := starts.get(layer):
+                share = self.find_rows(way, x, rows, qkv, share, self.config.grid_of(image))
+                rows = share.rows
+                found.append(share.by)
+            rows, qkv = self.block(layer).standard(rows, share.log_size if share else None)
+            restored = layer + 1 in starts or layer + 1 in ends or layer in self.config.head_layers
+            whole = share.restore(x, rows) if share and restored else rows
+            if layer in self.config.head_layers:
+                features.append(self.norm(whole)[:, self.prefix :])
+            if layer + 1 in ends:
+                share, rows = None, whole
+            if layer + 1 in starts:
+                x = whole
+        return features, torch.stack(found, dim=1)
+
+    def find_rows(
+        self, way: Way, x: Tensor, rows: Tensor, qkv: Tensor, share: Rows | None, grid: tuple[int, int]
+    ) -> Rows:
+        """Rows for all tokens x; a merging goes on from the rows that there are."""
+        if way.way != "groups":
+            return share_windows(x, Grid(*grid, self.prefix), whole=way.whole, pairs=way.pairs)
+        patches = grid[0] * grid[1]
+        keys = split_heads(qkv, self.config.heads)[1].mean(1)
+        if share is None:
+            by = torch.arange(patches, device=x.device).expand(len(x), -1)
+            log_size = x.new_zeros(x.shape[:2], dtype=torch.float32)
+        else:
+            by, log_size = share.by, share.log_size
+        most = (rows.shape[1] - self.prefix) // 2
+        return group(rows, keys, log_size, by, self.prefix, min(most, round(way.merged * patches)))

@@ -37,22 +37,23 @@ from tosa_edge.plugins import (
     TOKEN_IMPORTANCE_PREVIOUS,
     TOKEN_SCATTER,
 )
+from tosa_edge.ways import Way
 
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which layers are selective, and how they select.
+    """Which layers are selective, and how; or `ways` to represent tokens (`nn/represented.py`).
 
-    Consecutive selective layers form a run, which shares one selection; layer 0 is always standard.
-    """
+    Consecutive selective layers are a run, which shares one selection; layer 0 is always standard."""
 
     layers: tuple[int, ...] = ()
     keep: float = 1.0
     query_stride: int = 1
     selector: str = "learned"
     spread: float = 0.0
+    ways: tuple[Way, ...] = ()
 
     def runs(self) -> list[range]:
         """The runs of consecutive selective layers: (1, 2, 3, 5) -> [1..3, 5..5]."""
@@ -88,9 +89,8 @@ def learned_importance(
     layer, trained so that its softmax is the next layer's attention map.
     w1 [hidden, h], b1 [hidden], w2 [h, hidden].
     """
-    return predicted_attention(
-        score_map(qkv, num_heads=num_heads, query_stride=query_stride, scale=scale), w1, b1, w2
-    ).sum((1, 2))
+    scores = score_map(qkv, num_heads=num_heads, query_stride=query_stride, scale=scale)
+    return predicted_attention(scores, w1, b1, w2).sum((1, 2))
 
 
 @exported_as(TOKEN_IMPORTANCE_PREVIOUS)
@@ -167,10 +167,12 @@ def scatter_tokens(x: Tensor, index: Tensor, rows: Tensor, update: Tensor, gamma
     return x.scatter(1, _row_index(index, x), (rows + gamma * update).to(x.dtype))
 
 
-def attention(qkv: Tensor, num_heads: int, scale: float) -> Tensor:
-    """Multi-head self-attention with its heads merged: [B, T, 3D] -> [B, T, D]."""
+def attention(qkv: Tensor, num_heads: int, scale: float, log_size: Tensor | None = None) -> Tensor:
+    """Self-attention, heads merged: [B, T, 3D] -> [B, T, D]; a row of several tokens counts as many."""
     q, k, v = split_heads(qkv, num_heads)
     scores = (q * scale) @ k.transpose(-2, -1)
+    if log_size is not None:
+        scores = scores + log_size[:, None, None].to(scores.dtype)
     # bfloat16, which we only train in, has float32's range and needs no island; half does.
     weights = (scores.float() if scores.dtype == torch.float16 else scores).softmax(-1).to(v.dtype)
     return (weights @ v).transpose(1, 2).flatten(2)

@@ -1,4 +1,4 @@
-"""Which patches the selective layers attended to, drawn over the picture."""
+"""What became of the patches, drawn over the picture: which were attended to, or which share a row."""
 
 from __future__ import annotations
 
@@ -9,10 +9,42 @@ from tosa_edge.pictures.opencv import opencv
 if TYPE_CHECKING:
     import numpy as np
 
+    from tosa_edge.depth_model import Prediction
+    from tosa_edge.info import GraphInfo
     from tosa_edge.pictures.fit import Fit
 
 # How much of a patch's light is left when no selection kept it.
 DARKEST = 0.25
+OUTLINE = (255, 210, 60)
+
+
+def drawn_tokens(picture: np.ndarray, prediction: Prediction, info: GraphInfo, fit: Fit) -> np.ndarray | None:
+    """The picture with its patches as they were used; None for a dense graph. `fit` is the picture's."""
+    if prediction.kept is not None:
+        return overlay(picture, kept_share(prediction.kept, info.grid), fit)
+    if prediction.represented_by is not None:
+        return outlines(picture, prediction.represented_by[-1].reshape(info.grid), fit)
+    return None
+
+
+def tokens_label(info: GraphInfo) -> str:
+    """In a word or two, for the head of that picture."""
+    if info.ways:
+        return "one row for each cell"
+    return f"attended: {round(100 * info.kept / info.tokens)}% per selection"
+
+
+def outlines(picture: np.ndarray, rows: np.ndarray, fit: Fit) -> np.ndarray:
+    """Lines between patches that different rows stand for; rows int32 [rows, columns]."""
+    import numpy as np
+
+    down, across = fit.size[0] // rows.shape[0], fit.size[1] // rows.shape[1]
+    field = rows.repeat(down, axis=0).repeat(across, axis=1).astype(np.float32)
+    field = fit.backward(field, outside=-1.0, nearest=True)
+    drawn = picture.copy()
+    drawn[1:][field[1:] != field[:-1]] = OUTLINE
+    drawn[:, 1:][field[:, 1:] != field[:, :-1]] = OUTLINE
+    return drawn
 
 
 def kept_share(kept: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale, colour
 from tosa_edge.pictures.fit import Fit, plan
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.runtime.overlay import kept_share, overlay
+from tosa_edge.runtime.overlay import drawn_tokens, tokens_label
 from tosa_edge.runtime.sources import Frame
 
 _LARGEST = 480  # pixels on the longer side of each of the pictures
@@ -58,12 +58,10 @@ class Painter:
             ("picture", picture),
             ("depth: bright is near", _placed(colour(self._scale.levels(prediction.depth)), self._tile)),
         ]
-        if prediction.kept is not None:
-            share = kept_share(prediction.kept, self._info.grid)
-            # Drawn at the frame's own size, then made smaller: so the geometry is the depth's.
-            drawn = overlay(frame.picture, share, prediction.fit)
-            percent = round(100 * prediction.kept.shape[1] / self._info.tokens)
-            tiles.append((f"attended: {percent}% per selection", _placed(drawn, self._tile)))
+        # Drawn at the frame's own size, then made smaller: so the geometry is the depth's.
+        drawn = drawn_tokens(frame.picture, prediction, self._info, prediction.fit)
+        if drawn is not None:
+            tiles.append((tokens_label(self._info), _placed(drawn, self._tile)))
         return np.hstack([np.vstack([_bar(text, tile.shape[1]), tile]) for text, tile in tiles])
 
 

@@ -83,7 +83,13 @@ def reuse_of(engine: str) -> str:
 def selections_for(full: GraphInfo, reuse: GraphInfo, label: str) -> list[int]:
     """Which of the full graph's selections the reuse form takes, in its order."""
     missing = set(reuse.selections) - set(full.selections)
-    if reuse.form != "reuse" or full.form == "reuse" or full.dense or missing or not _alike(full, reuse):
+    if (
+        reuse.form != "reuse"
+        or full.form == "reuse"
+        or not full.selects
+        or missing
+        or not _alike(full, reuse)
+    ):
         raise TosaEdgeError(
             f"{label}: the second cannot go on with what the first chose",
             "Give a full selective graph, and a reuse form of the same weights, size and keep.",

@@ -219,7 +219,7 @@ class Comparison:
 
     @property
     def selects(self) -> bool:
-        return not self.reference.info.dense and self.reference.info.form != "reuse"
+        return self.reference.info.selects and self.reference.info.form != "reuse"
 
     def run(self, graph: LoadedGraph) -> Outputs:
         return outputs_of(as_written(graph), self.feeds, self.tick)

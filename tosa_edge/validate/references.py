@@ -32,6 +32,7 @@ _SAME = {
     "query_stride": "query stride",
     "selector": "selector",
     "spread": "spread of the kept patches",
+    "ways": "ways to represent tokens",
 }
 
 

@@ -26,7 +26,7 @@ def reuse_form(graph: LoadedGraph) -> LoadedGraph:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    if graph.info.dense or graph.info.form == "reuse":
+    if not graph.info.selects or graph.info.form == "reuse":
         return graph
     chosen = _selections(graph)
     proto = onnx.ModelProto()

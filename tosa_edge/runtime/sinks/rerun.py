@@ -52,7 +52,7 @@ class RerunSink(Sink):
         log("camera", self._pinhole(*picture.shape[:2]))
         log("camera/picture", _picture(rr, picture))
         log("camera/depth", rr.DepthImage(self._thousandths(depth_thumbnail(result)), meter=1000))
-        if result.prediction.kept is not None:
+        if not self._info.dense:
             log("kept", _picture(rr, overlay_thumbnail(result, self._info)))
         times = result.prediction.times_ms
         for name, value in (("fps", result.fps), ("age_ms", result.age_ms), *times.items()):

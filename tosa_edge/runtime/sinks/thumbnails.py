@@ -9,7 +9,7 @@ import numpy as np
 from tosa_edge.info import GraphInfo
 from tosa_edge.pictures.fit import Box, Fit, resample
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.runtime.overlay import kept_share, overlay
+from tosa_edge.runtime.overlay import drawn_tokens
 from tosa_edge.runtime.sinks import Result
 
 LARGEST = 640  # pixels on the longer side: what a third of a screen shows
@@ -33,10 +33,10 @@ def depth_thumbnail(result: Result) -> np.ndarray:
 
 
 def overlay_thumbnail(result: Result, info: GraphInfo) -> np.ndarray:
-    """The kept patches over the picture; drawn small, which is many times as fast for a large frame."""
+    """The patches over the picture; drawn small, which is many times as fast for a large frame."""
     picture = picture_thumbnail(result)
-    share = kept_share(result.prediction.kept, info.grid)
-    return overlay(picture, share, shrunk(result.prediction.fit, picture.shape[:2]))
+    drawn = drawn_tokens(picture, result.prediction, info, shrunk(result.prediction.fit, picture.shape[:2]))
+    return picture if drawn is None else drawn
 
 
 def shrunk(fit: Fit, frame: tuple[int, ...]) -> Fit:

@@ -78,8 +78,8 @@ function draw() {
   const [height, width] = now.input;
   $("about").textContent = [now.label, now.model, `${width}×${height}`, now.precision].filter(Boolean).join(" · ");
   $("frame").textContent = `frame ${now.shown}`;
-  $("kept").textContent = `${now.kept_percent} % in each selection`;
-  document.querySelector('[data-tile="kept"]').hidden = now.kept_percent === null;
+  $("kept").textContent = now.tokens;
+  document.querySelector('[data-tile="kept"]').hidden = !now.tokens;
   for (const [column, name] of ["fps", "latency", "age"].entries()) $(name).textContent = mean(column + 1).toFixed(1);
   for (const name of ["dropped", "reconnects"]) $(name).textContent = now[name];
   while (rows.length && rows[0][0] < now.seconds - SECONDS - 1) rows.shift();

@@ -13,6 +13,7 @@ import numpy as np
 
 from tosa_edge.info import GraphInfo
 from tosa_edge.pictures.colour import COLOUR_MAPS, ColourScale, colour
+from tosa_edge.runtime.overlay import tokens_label
 from tosa_edge.runtime.sinks import Result
 from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_thumbnail, picture_thumbnail
 from tosa_edge.runtime.sinks.web.controls import Controls
@@ -148,7 +149,8 @@ def model_facts(info: GraphInfo, label: str) -> dict[str, Any]:
         "model": info.name,
         "input": [info.height, info.width],
         "precision": info.precision,
-        "kept_percent": None if info.dense else round(100 * info.kept / info.tokens),
+        "kept_percent": round(100 * info.kept / info.tokens) if info.selects else None,
+        "tokens": "" if info.dense else tokens_label(info),
         "output": info.output,
     }
 
@@ -202,7 +204,7 @@ class Pictures:
 
     @property
     def tiles(self) -> tuple[str, ...]:
-        return TILES if self.result.prediction.kept is not None else TILES[:2]
+        return TILES[:2] if self._info.dense else TILES
 
     def _painted(self, tile: str, colour_map: str) -> np.ndarray:
         if tile == "picture":

@@ -1,0 +1,55 @@
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from tests.exported import exported
+from tests.nets import TINY, random_image, tiny_checkpoint
+from tosa_edge.export.metadata import info_of
+from tosa_edge.nn.tosa import Pattern
+from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.ways import parse_ways
+
+SPECS = (
+    "pairs:1-3/2",
+    "windows=0.3,0.4:1-3",
+    pytest.param("quads:2-3", marks=pytest.mark.slow),
+    "groups=0.2:1-3/1",
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_graph_computes_what_torch_computes(checkpoint, spec):
+    pattern = Pattern(ways=parse_ways(spec))
+    model = exported(pattern, batch=2)
+    onnx.checker.check_model(model, full_check=True)
+    image = random_image(2)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    depth, by = session.run(["depth", "represented_by"], {"image": image.numpy()})
+    with torch.no_grad():
+        single, expected = load_depth_net(checkpoint, pattern=pattern)(image)
+        double, _ = load_depth_net(checkpoint, pattern=pattern).double()(image)
+    assert np.array_equal(by, expected.numpy())
+    error, noise = (np.sqrt(np.mean((x - double.numpy()) ** 2)) for x in (depth, single.numpy()))
+    assert error <= 2 * noise + np.finfo(np.float32).eps
+
+
+def test_the_contract_of_a_represented_graph():
+    ways = parse_ways("pairs:1-3/2")
+    model = exported(Pattern(ways=ways), batch=2)
+    info = info_of(model)
+    assert info.ways == ways
+    assert not info.dense
+    assert not info.selects
+    shapes = {o.name: [d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output}
+    assert shapes == {"depth": [2, 56, 84], "represented_by": [2, 2, TINY.tokens]}
+    # Standard operators alone, and none that chooses: static pairs need no top-K, no gather, no plugin.
+    assert {node.domain for node in model.graph.node} == {""}
+    kinds = {node.op_type for node in model.graph.node}
+    assert not kinds & {"TopK", "GatherElements", "GatherND", "ScatterElements", "ScatterND", "NonZero"}
