@@ -186,8 +186,8 @@ def share_windows(
             corners = list(take_rows(torch.cat(corners, dim=-1), rank).chunk(4, dim=-1))
         return grid.join(head, corners, alone)
 
-    number = torch.arange(sum(lengths) - grid.prefix, dtype=torch.float32, device=x.device)
-    numbered = F.pad(number, (grid.prefix, 0)).expand(len(x), -1).unsqueeze(-1)
+    count = torch.arange(sum(lengths) - grid.prefix, dtype=torch.float32, device=x.device)
+    numbered = F.pad(count, (grid.prefix, 0)).expand(len(x), -1).unsqueeze(-1)
     by = spread_all(numbered)[:, grid.prefix :, 0].to(torch.int32)
     return Rows(torch.cat(rows, dim=1), by, torch.tensor([sizes], device=x.device), spread_all)
 
