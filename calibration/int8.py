@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -26,10 +26,10 @@ from tosa_edge.graph import LoadedGraph
 if TYPE_CHECKING:
     import onnx
 
+    from tosa_edge.progress import OnStep
+
 # Comparing runs the model once more for each group; these many pictures, evenly spread, are enough.
 COMPARED = 24
-
-OnStep = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

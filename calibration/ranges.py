@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.graph import LoadedGraph
+from tosa_edge.graph import LoadedGraph, with_outputs
 from tosa_edge.info import GraphInfo
 
 if TYPE_CHECKING:
-    import onnx
+    pass
 
 METHODS = ("minmax", "percentile", "entropy")
 # Of all values of a tensor; the rest is cut off, half of it at each end.
@@ -51,7 +50,7 @@ def measure(
     check_method(method)
     names = sorted(set(tensors))
     collect = _Extremes() if method == "minmax" else _Histograms(method)
-    with OnnxRuntimeBackend(_watching(graph, names), threads) as backend:
+    with OnnxRuntimeBackend(with_outputs(graph, names), threads) as backend:
         for index, feeds in enumerate(feeds_of(graph.info, pictures)):
             outputs = backend.infer(feeds)
             _check_finite(graph.label, outputs)
@@ -76,26 +75,6 @@ def feeds_of(info: GraphInfo, pictures: np.ndarray) -> Iterable[dict[str, np.nda
             kept = np.sort(spread).astype(np.int32)
             feeds["kept"] = np.tile(kept, (info.batch, len(info.selections), 1))
         yield feeds
-
-
-def _watching(graph: LoadedGraph, names: list[str]) -> LoadedGraph:
-    """The graph with these tensors among its outputs."""
-    import onnx
-
-    proto = onnx.ModelProto()
-    proto.CopyFrom(graph.proto)
-    there = {output.name for output in proto.graph.output}
-    known = {value.name: value for value in proto.graph.value_info}
-    for name in names:
-        if name not in there:
-            proto.graph.output.append(known.get(name) or _untyped(name))
-    return replace(graph, proto=proto)
-
-
-def _untyped(name: str) -> onnx.ValueInfoProto:
-    import onnx
-
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
 
 
 def _check_finite(label: str, outputs: dict[str, np.ndarray]) -> None:

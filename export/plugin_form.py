@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.errors import MachineLacks
 from tosa_edge.export.metadata import info_of, set_info
-from tosa_edge.plugins import DOMAIN, OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION
-from tosa_edge.plugins import quick_deployable as quick
+from tosa_edge.plugins import DOMAIN, OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION, quick_deployable
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +27,7 @@ def to_plugin_form(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def to_quick_deployable_form(model: onnx.ModelProto) -> onnx.ModelProto:
     """For the plugins of `plugins/quick_deployable.py`: what they do not have keeps its body."""
-    return _given(model, quick.NAMES, {"aot": 1})
+    return _given(model, quick_deployable.NAMES, {"aot": 1})
 
 
 def plugin_nodes(model: onnx.ModelProto) -> int:

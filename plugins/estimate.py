@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.plugins import cost as work
+from tosa_edge.plugins import cost
 from tosa_edge.plugins.cost import Sizes
 from tosa_edge.plugins.gpus import GPUS, REGISTERS, RESERVED, SCHEDULERS, SPECIAL, Gpu
 from tosa_edge.plugins.token_importance import PARTS, ROWS_MERGED, UNITS
@@ -50,16 +50,16 @@ def load(launch: Launch, s: Sizes) -> Load:
         keys = _up(s.kept, of["BLOCK_N"])
         matrix = 4 * of["BLOCK_M"] * keys * of["HEAD_DIM"]
         blocks = math.ceil(s.kept / of["BLOCK_M"]) * s.heads
-        return Load(blocks, (keys // of["BLOCK_N"],), 0, matrix, work.attention(s).bytes)
+        return Load(blocks, (keys // of["BLOCK_N"],), 0, matrix, cost.attention(s).bytes)
     units, width = of["HIDDEN"] // UNITS, of["HEADS"] * of["HEAD_DIM"]
     if launch.kernel == "statistics_kernel":
         share = _up(math.ceil(s.tokens / PARTS), of["BLOCK_K"])
         blocks = math.ceil(s.queries / of["BLOCK_Q"]) * math.ceil(s.tokens / share)
         matrix = 2 * of["BLOCK_Q"] * share * width
-        return Load(blocks, (share // of["BLOCK_K"],), units, matrix, work.statistics(s).bytes)
+        return Load(blocks, (share // of["BLOCK_K"],), units, matrix, cost.statistics(s).bytes)
     turns = math.ceil(s.heads * s.queries / ROWS_MERGED), math.ceil(s.queries / of["BLOCK_Q"])
     matrix = 2 * of["BLOCK_K"] * _up(s.queries, of["BLOCK_Q"]) * width
-    return Load(math.ceil(s.tokens / of["BLOCK_K"]), turns, units, matrix, work.columns(s).bytes)
+    return Load(math.ceil(s.tokens / of["BLOCK_K"]), turns, units, matrix, cost.columns(s).bytes)
 
 
 def resident(gpu: Gpu, registers: int, threads: int, shared: int) -> int:
@@ -140,7 +140,7 @@ def expected_ratio(architecture: int, importance: Sequence[tuple[Launch, Facts]]
         microseconds(launch, facts, gpu, s) for (launch, facts), s in zip(importance, given, strict=True)
     )
     peak = gpu.matrix * gpu.multiprocessors * gpu.gigahertz * 1e3  # operations a microsecond
-    return ours / (work.attention(given[0]).matrix / (YARDSTICK * peak))
+    return ours / (cost.attention(given[0]).matrix / (YARDSTICK * peak))
 
 
 def _up(count: int, block: int) -> int:

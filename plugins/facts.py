@@ -1,7 +1,7 @@
 """What compilers made of each way to launch a kernel: `facts.json`, which `make kernels CHOOSE=1` writes.
 
 PyTorch on a GPU at hand and the ahead-of-time build both choose by it, without compiling what they do not
-take. LayerChoice nobody has compiled are not in it, and are not chosen.
+take. Launch variants that were never compiled are not in the file and are never chosen.
 """
 
 from __future__ import annotations

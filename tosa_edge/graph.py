@@ -7,7 +7,8 @@ the folder, which is how package managers and model hubs lay files down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,25 @@ class LoadedGraph:
 
     def bytes(self) -> bytes:
         return self.proto.SerializeToString()
+
+
+def with_outputs(
+    graph: LoadedGraph, names: Iterable[str], half: Collection[str] = frozenset()
+) -> LoadedGraph:
+    """The graph with these tensors among its outputs; of those it has no type for, `half` are float16."""
+    import onnx
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    there = {output.name for output in proto.graph.output}
+    known = {value.name: value for value in proto.graph.value_info}
+    for name in names:
+        if name not in there:
+            kind = onnx.TensorProto.FLOAT16 if name in half else onnx.TensorProto.FLOAT
+            untyped = onnx.helper.make_tensor_value_info(name, kind, None)
+            proto.graph.output.append(known.get(name) or untyped)
+            there.add(name)
+    return replace(graph, proto=proto)
 
 
 def read_graph(path: Path) -> LoadedGraph:

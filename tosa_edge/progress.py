@@ -11,6 +11,8 @@ from rich.text import Text
 from tosa_edge.console import console
 from tosa_edge.errors import printable
 
+OnStep = Callable[[str, int, int], None]  # what is done, how many steps of it, of how many
+
 # What the steps of each kind are counted in; others are steps.
 UNITS = {
     "reading pictures": "files",
@@ -66,7 +68,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 @contextmanager
-def bars(waiting: str | None = None) -> Iterator[Callable[[str, int, int], None]]:
+def bars(waiting: str | None = None) -> Iterator[OnStep]:
     """One bar after another, one for each kind of step; with words, a spinner until the first is told."""
     with ExitStack() as stack:
         if waiting is not None:

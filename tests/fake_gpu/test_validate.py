@@ -14,7 +14,7 @@ from tosa_edge.cuda.driver import bindings
 from tosa_edge.cuda.graph import Replay
 from tosa_edge.engine.host import this_machine
 from tosa_edge.errors import MachineLacks
-from tosa_edge.validate import engine_under_test as subject
+from tosa_edge.validate import engine_under_test
 from tosa_edge.validate.validate import validate
 
 
@@ -24,7 +24,7 @@ def this_one(fake, trt, monkeypatch):
     monkeypatch.setattr("tosa_edge.validate.pictures.COUNT", 3)
     # The builder's own part, once more, with more outputs.
     built = lambda graph, manifest, label: on_plan(trt, graph.bytes(), label)  # noqa: E731
-    monkeypatch.setattr(subject, "_built", built)
+    monkeypatch.setattr(engine_under_test, "_built", built)
     yield
     this_machine.cache_clear()
 

@@ -20,7 +20,7 @@ from tests.gpu.blocks import MODEL, Way, compiled, in_blocks, prepare
 from tests.gpu.cases import Case, of_model
 from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
-from tosa_edge.plugins import cost as work
+from tosa_edge.plugins import cost
 from tosa_edge.plugins.cost import Cost, Sizes
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.resources import importance_limit
@@ -140,8 +140,8 @@ def work_of(name: str, case: Case) -> Cost:
     sizes = Sizes(
         known.get("tokens", kept), kept, width, heads, 2 * heads, known.get("stride", 1), 2, known["batch"]
     )
-    counts = {"gather": work.gather, "scatter": work.scatter, "attention": work.attention}
-    return counts.get(name, work.importance)(sizes)
+    counts = {"gather": cost.gather, "scatter": cost.scatter, "attention": cost.attention}
+    return counts.get(name, cost.importance)(sizes)
 
 
 def held_to_limits(here: Machine, file: KernelFile, name: str, case: Case, peaks: Any) -> Row:

@@ -5,7 +5,7 @@ import pytest
 from tests.gpu.measure import Peaks
 from tests.gpu.speed import BLOCKS, HUGE, LIMITS, judged
 from tests.gpu.tools import counted
-from tosa_edge.plugins import resources as budget
+from tosa_edge.plugins import resources
 from tosa_edge.plugins.cost import Cost
 
 
@@ -21,7 +21,7 @@ def test_limits_hold_where_there_is_enough_to_do(batch, ratio, copy_share, passe
 
 
 def test_importance_is_held_to_what_its_gpu_can_issue():
-    limits = [budget.importance_limit(sm, 1) for sm in (87, 90)]
+    limits = [resources.importance_limit(sm, 1) for sm in (87, 90)]
     row = {"ratio": limits[0], "copy_share": 0.0, "correct": True}
     assert judged(row, "importance_1", 1, 87)["passed"]
     assert not judged(row | {"ratio": limits[0] * 1.01}, "importance_1", 1, 87)["passed"]

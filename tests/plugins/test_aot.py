@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.plugins import compiler, kernel_file, kernel_list, launch
-from tosa_edge.plugins import resources as budget
+from tosa_edge.plugins import compiler, kernel_file, kernel_list, launch, resources
 
 pytest.importorskip("triton")
 
@@ -31,7 +30,7 @@ def test_a_small_build_is_whole_within_budget_and_reproducible(tmp_path):
         assert "registers" in done.stdout
     assert first.read_bytes() == second.read_bytes()
     index, cubins = kernel_file.read(first.read_bytes())
-    assert not budget.over_limits(index)
+    assert not resources.over_limits(index)
     assert str(tmp_path).encode() not in cubins
     assert os.getcwd().encode() not in cubins
     for entry in index["kernels"]:
@@ -87,9 +86,9 @@ def test_a_spill_is_over_budget():
         "spilled": 0,
         "shared": 99 * 1024,
     }
-    assert not budget.over_limits({"kernels": [entry]})
-    assert budget.over_limits({"kernels": [entry | {"spilled": 8}]})
-    assert budget.over_limits({"kernels": [entry | {"shared": 99 * 1024 + 1}]})
+    assert not resources.over_limits({"kernels": [entry]})
+    assert resources.over_limits({"kernels": [entry | {"spilled": 8}]})
+    assert resources.over_limits({"kernels": [entry | {"shared": 99 * 1024 + 1}]})
 
 
 def test_an_old_compiler_is_one_line_and_a_remedy(monkeypatch):

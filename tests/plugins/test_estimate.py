@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from tosa_edge.plugins import estimate, facts, launch
-from tosa_edge.plugins import resources as budget
+from tosa_edge.plugins import estimate, facts, launch, resources
 from tosa_edge.plugins.cost import Sizes
 from tosa_edge.plugins.gpus import GPUS, Gpu
 from tosa_edge.plugins.kernel_list import ARCHITECTURES
@@ -182,6 +181,6 @@ def test_the_inner_loop_is_the_convolutions():
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_importance_is_expected_to_cost_less_with_a_stride(architecture):
-    every, eighth = (budget.importance_ratio(architecture, stride) for stride in (1, 8))
+    every, eighth = (resources.importance_ratio(architecture, stride) for stride in (1, 8))
     assert 1 < every / eighth <= 8.5  # fewer queries may leave too few blocks
     assert isinstance(launch.importance(True, 6, 64, 12, architecture)[0], Launch)

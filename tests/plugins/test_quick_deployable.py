@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.plugins import SELECTIVE_ATTENTION
-from tosa_edge.plugins import quick_deployable as quick
+from tosa_edge.plugins import SELECTIVE_ATTENTION, quick_deployable
 
 BATCH, TOKENS, KEPT, WIDTH = 2, 130, 70, 384
 ROW = (WIDTH,)
@@ -72,7 +71,7 @@ class FakeTensorRT(ModuleType):
 def registered(monkeypatch):
     pytest.importorskip("triton")
     trt = FakeTensorRT(monkeypatch)
-    quick.register(trt, 87)
+    quick_deployable.register(trt, 87)
     return trt.given
 
 
@@ -88,7 +87,7 @@ def arrays(operator):
             for name, kind in operator.attributes.items()}  # fmt: skip
 
 
-@pytest.mark.parametrize("operator", quick.OPERATORS, ids=lambda o: o.name)
+@pytest.mark.parametrize("operator", quick_deployable.OPERATORS, ids=lambda o: o.name)
 def test_signatures_are_what_tensorrt_reads(registered, operator):
     described = inspect.signature(registered["register", f"tosa_edge::{operator.name}"])
     implemented = inspect.signature(registered["aot_impl", f"tosa_edge::{operator.name}"])
@@ -108,7 +107,7 @@ def test_signatures_are_what_tensorrt_reads(registered, operator):
     assert get_args(implemented.return_annotation) == (str, str, Params, Exprs)
 
 
-@pytest.mark.parametrize("operator", quick.OPERATORS, ids=lambda o: o.name)
+@pytest.mark.parametrize("operator", quick_deployable.OPERATORS, ids=lambda o: o.name)
 @pytest.mark.parametrize("dtype", ["half", "float"])
 def test_shapes_are_the_operators_own(registered, operator, dtype):
     made = registered["register", f"tosa_edge::{operator.name}"](*descs(operator, dtype), **arrays(operator))
@@ -117,7 +116,7 @@ def test_shapes_are_the_operators_own(registered, operator, dtype):
     assert {out.dtype for out in made} == {dtype}
 
 
-@pytest.mark.parametrize("operator", quick.OPERATORS, ids=lambda o: o.name)
+@pytest.mark.parametrize("operator", quick_deployable.OPERATORS, ids=lambda o: o.name)
 def test_a_kernel_takes_its_inputs_and_outputs_alone(registered, operator, tmp_path):
     """The very PTX, through the assembler that Triton ships: no parameter is left that nobody passes."""
     implement = registered["aot_impl", f"tosa_edge::{operator.name}"]
@@ -130,7 +129,7 @@ def test_a_kernel_takes_its_inputs_and_outputs_alone(registered, operator, tmp_p
     assert f".reqntid {params.block_x}\n" in ptx
     assert params.shared_mem <= 48 * 1024
     assert ".version 8.0" in ptx
-    assert str(Path(quick.__file__).parent.parent) not in ptx
+    assert str(Path(quick_deployable.__file__).parent.parent) not in ptx
     (tmp_path / "kernel.ptx").write_text(ptx)
     import triton.backends.nvidia as nvidia
 
@@ -141,28 +140,30 @@ def test_a_kernel_takes_its_inputs_and_outputs_alone(registered, operator, tmp_p
 
 def test_a_hidden_parameter_that_is_read_is_not_taken_away():
     ptx = ".visible .entry k(\n\t.param .u64 k_param_0,\n\t.param .u64 k_param_1\n)\n{ ld [k_param_0]; %s }"
-    assert "k_param_1" not in quick.visible(ptx % "", "k", 1)
-    assert quick.visible(ptx % "ld [k_param_10];", "k", 1)
+    assert "k_param_1" not in quick_deployable.visible(ptx % "", "k", 1)
+    assert quick_deployable.visible(ptx % "ld [k_param_10];", "k", 1)
     with pytest.raises(TosaEdgeError, match="reads memory that TensorRT does not give it"):
-        quick.visible(ptx % "ld [k_param_1];", "k", 1)
+        quick_deployable.visible(ptx % "ld [k_param_1];", "k", 1)
 
 
 @pytest.mark.parametrize("shape", [(BATCH, -1, 3 * WIDTH), (BATCH, KEPT, 3 * 100)])
 def test_shapes_without_a_kernel_are_refused(shape):
     with pytest.raises(TosaEdgeError, match="there is no SelectiveAttention kernel for shapes"):
-        quick.compiled(SELECTIVE_ATTENTION, "fp16", {"qkv": shape}, {"num_heads": 6, "scale": 0.1}, 87)
+        quick_deployable.compiled(
+            SELECTIVE_ATTENTION, "fp16", {"qkv": shape}, {"num_heads": 6, "scale": 0.1}, 87
+        )
 
 
 def test_two_hosts_of_one_name_are_refused(monkeypatch):
     with pytest.raises(TosaEdgeError, match="in this process already"):
-        quick.register(FakeTensorRT(monkeypatch, there=True), 87)
+        quick_deployable.register(FakeTensorRT(monkeypatch, there=True), 87)
 
 
 def test_an_old_tensorrt_is_told_from_a_missing_triton(monkeypatch):
     with monkeypatch.context() as without:
-        without.setattr(quick, "find_spec", lambda name: None)
+        without.setattr(quick_deployable, "find_spec", lambda name: None)
         with pytest.raises(MachineLacks, match="Triton"):
-            quick.register(FakeTensorRT(monkeypatch), 87)
+            quick_deployable.register(FakeTensorRT(monkeypatch), 87)
     pytest.importorskip("triton")
     with pytest.raises(MachineLacks, match=r"10\.13\.0 has no plugins that are compiled ahead of time"):
-        quick.register(FakeTensorRT(monkeypatch, aot=False), 87)
+        quick_deployable.register(FakeTensorRT(monkeypatch, aot=False), 87)

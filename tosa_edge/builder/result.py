@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tosa_edge.progress import OnStep
 
 
 @dataclass(frozen=True)
@@ -48,5 +51,5 @@ class BuildProgress:
     what is about to be made, and replaced."""
 
     on_wait: Callable[[], None] = lambda: None
-    on_step: Callable[[str, int, int], None] = lambda what, done, total: None
+    on_step: OnStep = lambda what, done, total: None
     say: Callable[[str], None] = lambda text: None

@@ -13,7 +13,7 @@ from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample
 from tosa_edge.pictures.fit import resample
 
-_FEWEST = 100  # valid readings; fewer would fit any scale and shift
+FEWEST = 100  # valid readings; fewer would fit any scale and shift
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def evaluate(
 def score(predicted: np.ndarray, output: str, sample: Sample) -> Scored:
     """One frame: `predicted` is float32 [H, W] at the picture's size."""
     valid = metrics.valid_mask(sample.depth)
-    if valid.sum() < _FEWEST:
+    if valid.sum() < FEWEST:
         raise TosaEdgeError(
             f"the depth of {sample.name} has {int(valid.sum())} readings between "
             f"{metrics.NEAREST} and {metrics.FARTHEST} m",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +15,8 @@ from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
+    from tosa_edge.progress import OnStep
     from tosa_edge.validate.parity import ParityReport
-
-OnStep = Callable[[str, int, int], None]
 
 
 def validated(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tosa_edge.graph import LoadedGraph
+from tosa_edge.graph import LoadedGraph, with_outputs
 from tosa_edge.validate import checks
 from tosa_edge.validate.checks import depth_limit, error, floor
 from tosa_edge.validate.reproduce import Case
@@ -103,21 +103,9 @@ def shown(graph: LoadedGraph, tensors: Iterable[Tensor]) -> list[Tensor]:
 
 def marked(graph: LoadedGraph, tensors: Iterable[Tensor]) -> LoadedGraph:
     """The graph with these tensors among its outputs."""
-    import onnx
-    from onnx import TensorProto
-
-    proto = onnx.ModelProto()
-    proto.CopyFrom(graph.proto)
-    there = {output.name for output in proto.graph.output}
-    known = {value.name: value for value in proto.graph.value_info}
-    for tensor in tensors:
-        if tensor.name not in there:
-            half = graph.info.precision == "fp16" and not tensor.name.startswith(_IN_FLOAT)
-            kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-            untyped = onnx.helper.make_tensor_value_info(tensor.name, kind, None)
-            proto.graph.output.append(known.get(tensor.name) or untyped)
-            there.add(tensor.name)
-    return replace(graph, proto=proto)
+    names = [tensor.name for tensor in tensors]
+    half = {name for name in names if graph.info.precision == "fp16" and not name.startswith(_IN_FLOAT)}
+    return with_outputs(graph, names, half)
 
 
 @dataclass(frozen=True)

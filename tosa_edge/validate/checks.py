@@ -75,7 +75,7 @@ def error(some: Iterable[np.ndarray], exact: Iterable[np.ndarray]) -> float:
     """The root mean square difference over all pictures, as a share of the spread of the exact values."""
     ours, true = _flat(some), _flat(exact)
     with np.errstate(all="ignore"):  # infinities differ by NaN, which is above every limit
-        return float(np.sqrt(np.mean((ours - true) ** 2))) / _spread(true)
+        return float(np.sqrt(np.mean((ours - true) ** 2))) / std_or_max(true)
 
 
 def floor(exact: Iterable[np.ndarray], roundings: int) -> float:
@@ -85,7 +85,7 @@ def floor(exact: Iterable[np.ndarray], roundings: int) -> float:
     of 2**-24 of the values they round; n is counted in the graph (`roundings_of`).
     """
     true = _flat(exact)
-    return math.sqrt(roundings) * UNIT * float(np.sqrt(np.mean(true**2))) / _spread(true)
+    return math.sqrt(roundings) * UNIT * float(np.sqrt(np.mean(true**2))) / std_or_max(true)
 
 
 def roundings_of(proto: onnx.ModelProto) -> int:
@@ -117,6 +117,6 @@ def _flat(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(a, np.float64).ravel() for a in arrays])
 
 
-def _spread(true: np.ndarray) -> float:
+def std_or_max(true: np.ndarray) -> float:
     """The standard deviation; where all is the same, the value itself."""
     return float(true.std()) or float(np.abs(true).max()) or 1.0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.backends.opening import on_onnxruntime
 from tosa_edge.depth_model import DepthModel
@@ -15,7 +14,8 @@ from tosa_edge.validate import checks
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.engine_under_test import EngineUnderTest
 
-OnStep = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from tosa_edge.progress import OnStep
 
 
 def on_data(

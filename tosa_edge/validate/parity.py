@@ -6,9 +6,9 @@ say, whatever an optimiser makes of them, and it is what lets the check fail whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import Case, folder_for, reproduce
 from tosa_edge.validate.runs import DidNotRun, Outputs, outputs_of
 
-OnStep = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from tosa_edge.progress import OnStep
 
 
 @dataclass(frozen=True)

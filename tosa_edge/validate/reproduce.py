@@ -21,6 +21,7 @@ import numpy as np
 
 from tosa_edge.atomic_files import atomic_path
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX
+from tosa_edge.validate.checks import std_or_max
 
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
@@ -115,5 +116,4 @@ def _norm(case: Case) -> float:
     """The limit as the Euclidean norm of one picture's difference: where the mean over all pictures is above
     the limit, so is that of one of them at least."""
     true = np.concatenate([np.asarray(a, np.float64).ravel() for a in case.exact])
-    spread = float(true.std()) or float(np.abs(true).max()) or 1.0
-    return case.limit * spread * math.sqrt(true.size / len(case.exact))
+    return case.limit * std_or_max(true) * math.sqrt(true.size / len(case.exact))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
@@ -16,12 +15,15 @@ from tosa_edge.validate.parity import ParityReport, prove
 from tosa_edge.validate.pictures import real_pictures
 from tosa_edge.validate.references import find_reference, refuse_foreign
 
+if TYPE_CHECKING:
+    from tosa_edge.progress import OnStep
+
 
 def validate(
     engine: str,
     reference: str | None = None,
     data: Path | None = None,
-    on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_step: OnStep = lambda what, done, total: None,
     provider: str = AUTO,
 ) -> dict[str, Any]:
     """Judges an engine, or a MODEL as ONNX Runtime runs it.

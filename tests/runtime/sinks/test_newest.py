@@ -8,8 +8,7 @@ import pytest
 
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.sinks import Sink
-from tosa_edge.runtime.sinks import wrappers as newest
+from tosa_edge.runtime.sinks import Sink, wrappers
 from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.wrappers import NewestOnly
 
@@ -81,7 +80,7 @@ def test_what_a_viewer_raises_is_told_once_and_the_run_goes_on():
 
 
 def test_a_viewer_that_hangs_does_not_hold_up_the_end(monkeypatch):
-    monkeypatch.setattr(newest, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(wrappers, "_PATIENCE_S", 0.1)
     viewer, told = Viewer(), []
     hand_off = NewestOnly(viewer, told.append)
     hand_off.write(result(0))

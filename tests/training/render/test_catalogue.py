@@ -15,7 +15,7 @@ def test_models_have_their_true_size_and_stand_on_the_floor(made_assets):
         mesh = furniture.mesh(model)
         np.testing.assert_allclose(mesh.size, np.array(PIECES[model.name][1:]) / 100, rtol=1e-5)
         np.testing.assert_allclose([*mesh.low[:2] + mesh.high[:2], mesh.low[2]], 0, atol=1e-5)
-        assert mesh.materials[0].color == pytest.approx((0.8, 0.3, 0.2))
+        assert mesh.materials[0].colour == pytest.approx((0.8, 0.3, 0.2))
 
 
 def test_front_of_a_model_faces_minus_y(made_assets):

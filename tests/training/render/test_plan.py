@@ -101,7 +101,7 @@ def test_most_colours_are_quiet():
 
 def test_vivid_things_are_toned_down_and_quiet_ones_left_alone():
     green, grey = Material((0.1, 0.9, 0.1)), Material((0.5, 0.45, 0.4))
-    assert np.ptp(paint.calmer(green, 0.6).color) < 0.5 * np.ptp(green.color)
+    assert np.ptp(paint.calmer(green, 0.6).colour) < 0.5 * np.ptp(green.colour)
     assert paint.calmer(grey, 0.6) is grey
 
 

@@ -15,7 +15,7 @@ from tosa_edge.info import GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
 from tosa_edge.training.study import __main__ as command
-from tosa_edge.training.study import run as work
+from tosa_edge.training.study import run
 from tosa_edge.training.study.frames import read_folder
 from tosa_edge.training.study.score import load_net, score_frames, score_nothing
 
@@ -50,22 +50,22 @@ def checkpoint(tmp_path_factory):
 def study(data, checkpoint, monkeypatch):
     """Runs the command on the made-up data; says how many frames were scored."""
     scored = []
-    real = work.score_frames
+    real = run.score_frames
 
     def counting(net, frames, *args, **kwargs):
         scored.extend(frames)
         return real(net, frames, *args, **kwargs)
 
-    monkeypatch.setattr(work, "score_frames", counting)
+    monkeypatch.setattr(run, "score_frames", counting)
 
-    def run(*options, weights=("--weights", f"both={checkpoint}")):
+    def run_study(*options, weights=("--weights", f"both={checkpoint}")):
         scored.clear()
         arguments = [*weights, "--data", f"kitchen={data}/kitchen", "--data", f"clip={data}/clip"]
         arguments += ["--shards", f"{data}/shards", "-o", f"{data}/out/study.md", "--float32", *options]
         assert command.main([str(a) for a in arguments]) == 0
         return len(scored)
 
-    return run
+    return run_study
 
 
 def written(data):

@@ -110,15 +110,15 @@ def load_model(bundle: Path, model: Model) -> Mesh | None:
 
 
 def _material(entry: dict, archive: zipfile.ZipFile, names: dict[str, str], folder: str) -> Material:
-    texture, color = None, entry.get("color", (0.7, 0.7, 0.7))
+    texture, colour = None, entry.get("colour", (0.7, 0.7, 0.7))
     inside = names.get(f"{folder}/{entry['texture']}".lower()) if "texture" in entry else None
     if inside:
         picture = cv2.imdecode(np.frombuffer(archive.read(inside), np.uint8), cv2.IMREAD_COLOR)
         if picture is not None:
             small = cv2.resize(picture, (TEXTURE_SIDE, TEXTURE_SIDE), interpolation=cv2.INTER_AREA)
-            texture, color = np.ascontiguousarray(small[..., ::-1]), (1.0, 1.0, 1.0)
+            texture, colour = np.ascontiguousarray(small[..., ::-1]), (1.0, 1.0, 1.0)
     return Material(
-        color=color, texture=texture, gloss=entry.get("gloss", 0.0), clear=entry.get("clear", 0.0)
+        colour=colour, texture=texture, gloss=entry.get("gloss", 0.0), clear=entry.get("clear", 0.0)
     )
 
 
@@ -153,7 +153,7 @@ def _write(path: Path, mesh: Mesh) -> None:
         "slot": mesh.slot,
     }
     arrays |= {f"texture{i}": m.texture for i, m in enumerate(mesh.materials) if m.texture is not None}
-    described = [{"color": m.color, "gloss": m.gloss, "clear": m.clear} for m in mesh.materials]
+    described = [{"color": m.colour, "gloss": m.gloss, "clear": m.clear} for m in mesh.materials]
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file(arrays, partial, metadata={"materials": json.dumps(described)})

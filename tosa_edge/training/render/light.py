@@ -21,9 +21,9 @@ def direct(scene: Scene, points, normal, dither, rng) -> np.ndarray:
     reach = np.stack([_reach(light, points) for light in scene.lights])  # [L, N]
     chance = 0.75 * reach / reach.sum(axis=0) + np.float32(0.25 / len(scene.lights))
     ladder = np.cumsum(chance, axis=0)[:-1]
-    centre, side, up, color = (
+    centre, side, up, colour = (
         np.array([getattr(light, name) for light in scene.lights], np.float32)
-        for name in ("centre", "side", "up", "color")
+        for name in ("centre", "side", "up", "colour")
     )
     face = np.cross(side, up)
     area = 4 * np.linalg.norm(face, axis=-1)
@@ -40,7 +40,7 @@ def direct(scene: Scene, points, normal, dither, rng) -> np.ndarray:
         weight /= np.take_along_axis(chance, pick[None], 0)[0] * SHADOW_RAYS
         lit = np.flatnonzero(weight > 1e-4)
         weight[lit] *= ~scene.blocked(points[lit], to_light[lit])
-        total += np.minimum(weight, 10)[:, None] * color[pick]
+        total += np.minimum(weight, 10)[:, None] * colour[pick]
     return total
 
 
@@ -50,7 +50,7 @@ def _reach(light: Light, points: np.ndarray) -> np.ndarray:
     face = np.cross(light.side, light.up).astype(np.float32)
     ahead = np.maximum(offset @ (face / np.linalg.norm(face)), 0)
     square = np.einsum("nk,nk->n", offset, offset) + 0.1
-    power = light.color.mean() * np.linalg.norm(face)
+    power = light.colour.mean() * np.linalg.norm(face)
     return (power * ahead / (square * np.sqrt(square)) + 1e-4).astype(np.float32)
 
 
@@ -68,7 +68,7 @@ def dim_view(scene: Scene, found: Hits) -> np.ndarray:
     """Radiance guessed without further rays: near surfaces are taken to be shaded ones."""
     slot = scene.slot[found.triangle]
     open_air = np.clip(found.distance / 1.2, 0.15, 1)[:, None]
-    return scene.mean_color[slot] * (
+    return scene.mean_colour[slot] * (
         scene.ambient * open_air + np.minimum(scene.emission[slot], 2.0)[:, None]
     )
 

@@ -7,15 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-Color = tuple[float, float, float]
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Material:
     """How a surface looks. Colours are sRGB in 0..1, as a catalogue or a photo gives them."""
 
-    color: Color = (0.7, 0.7, 0.7)
-    texture: np.ndarray | None = None  # [S, S, 3] uint8, multiplied by color
+    colour: Colour = (0.7, 0.7, 0.7)
+    texture: np.ndarray | None = None  # [S, S, 3] uint8, multiplied by colour
     tile: float = 0.0  # metres covered by one texture repeat; 0 keeps the mesh's own coordinates
     gloss: float = 0.0  # reflectance at normal incidence
     emission: float = 0.0  # radiance relative to a white surface under unit light

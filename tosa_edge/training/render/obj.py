@@ -89,7 +89,7 @@ LEAST_OPAQUE_GLASS = 0.7  # a higher d is frosted or dark glass, which hides wha
 
 
 def parse_materials(text: str) -> dict[str, dict]:
-    """MTL text to {name: {color, gloss, texture, clear}}, each key only where the file gives it."""
+    """MTL text to {name: {colour, gloss, texture, clear}}, each key only where the file gives it."""
     found: dict[str, dict] = {}
     entry: dict = {}
     for line in text.splitlines():
@@ -97,7 +97,7 @@ def parse_materials(text: str) -> dict[str, dict]:
         if word == "newmtl":
             entry = found.setdefault(rest.strip(), {})
         elif word == "Kd":
-            entry["color"] = tuple(min(float(v), 1.0) for v in rest.split()[:3])
+            entry["colour"] = tuple(min(float(v), 1.0) for v in rest.split()[:3])
         elif word == "Ks":
             entry["gloss"] = 0.06 * min(float(rest.split()[0]), 1.0)
         elif word in ("d", "Tr"):

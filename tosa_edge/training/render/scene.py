@@ -24,7 +24,7 @@ class Light:
     centre: np.ndarray
     side: np.ndarray
     up: np.ndarray
-    color: np.ndarray  # radiance, RGB
+    colour: np.ndarray  # radiance, RGB
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Scene(Geometry):
         self.normals = everything.normals.astype(np.float32)
         self.slot = everything.slot
         materials = everything.materials
-        self.color = np.array([m.color for m in materials], np.float32) ** 2.2
+        self.colour = np.array([m.colour for m in materials], np.float32) ** 2.2
         self.gloss = np.array([m.gloss for m in materials], np.float32)
         self.emission = np.array([m.emission for m in materials], np.float32)
         tile = np.array([m.tile for m in materials], np.float32)
@@ -124,7 +124,7 @@ class Scene(Geometry):
             picture_of[i] = index[id(material.texture)]
         self.picture_of = picture_of
         means = np.array([TO_LINEAR[p[-64:]].mean(axis=0) for p in pyramids] + [np.ones(3)], np.float32)
-        self.mean_color = self.color * means[picture_of]  # -1, no picture, reads the ones at the end
+        self.mean_colour = self.colour * means[picture_of]  # -1, no picture, reads the ones at the end
         self.texels = np.concatenate(pyramids) if pyramids else np.full((1, 3), 255, np.uint8)
         self.level_start = np.cumsum([0] + [(TEXTURE_SIDE >> level) ** 2 for level in range(LEVELS)])
 
@@ -142,7 +142,7 @@ class Scene(Geometry):
     def albedo(self, hits: Hits, footprint: np.ndarray | float) -> np.ndarray:
         """Linear colour [N, 3]; footprint is the width in metres that a ray stands for."""
         slot = self.slot[hits.triangle]
-        color = self.color[slot]
+        colour = self.colour[slot]
         picture = self.picture_of[slot]
         seen = np.flatnonzero(picture >= 0)
         if len(seen):
@@ -151,8 +151,8 @@ class Scene(Geometry):
             corner = self.uv[triangle]
             at = corner[:, 0] * (1 - u - v) + corner[:, 1] * u + corner[:, 2] * v
             width = np.broadcast_to(footprint, picture.shape)[seen] * self.density[triangle] * TEXTURE_SIDE
-            color[seen] *= self._sample(picture[seen], at, width)
-        return color
+            colour[seen] *= self._sample(picture[seen], at, width)
+        return colour
 
     def _sample(self, picture: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.ndarray:
         """Bilinear colour from the level whose texels are about as wide as the ray."""

@@ -126,8 +126,8 @@ def _soften_edges(scene: Scene, camera: Camera, radiance, light, shine, sight: S
         unlike += np.where(around_slot != found_slot, np.float32(0.2), np.float32(0))
         best = unlike.argmin(axis=0)
         y, x = (np.take_along_axis(at, best[None], 0)[0] for at in (around_y, around_x))
-        color = scene.albedo(extra.hits, extra.way * camera.pixel_angle)
-        glow = scene.emission[found_slot][:, None] * color
-        seen = color * light[y, x] + shine[y, x] * (slot[y, x] == found_slot)[:, None] + glow
+        colour = scene.albedo(extra.hits, extra.way * camera.pixel_angle)
+        glow = scene.emission[found_slot][:, None] * colour
+        seen = colour * light[y, x] + shine[y, x] * (slot[y, x] == found_slot)[:, None] + glow
         total += extra.arrives * seen + extra.added
     radiance[rows, columns] = total / (EDGE_SAMPLES + 1)

@@ -88,5 +88,5 @@ def _glass_image(scene: Scene, slot, points, flat, mirrored) -> tuple[np.ndarray
     strength = strength + (1 - strength) * (1 - facing) ** 5
     image = dim_view(scene, scene.intersect(points, mirrored))
     clear = scene.clear[slot][:, None]
-    own = 0.6 * (1 - clear) * scene.color[slot] * scene.ambient
+    own = 0.6 * (1 - clear) * scene.colour[slot] * scene.ambient
     return clear * (1 - strength), np.minimum(strength * image, 3.0) + own

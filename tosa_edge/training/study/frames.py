@@ -13,11 +13,11 @@ from tosa_edge.calibration.pictures import spread
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample, find_pairs, read_samples
+from tosa_edge.evaluation.evaluate import FEWEST
 from tosa_edge.pictures.fit import Fit, plan, resample
 from tosa_edge.training.frames import Shards
 
 FIT = "letterbox"  # what `tosa-edge evaluate` does unless told otherwise
-FEWEST = 100  # valid readings; fewer would fit any scale and shift
 
 
 @dataclass(frozen=True)
