@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tosa_edge.calibration import cache
+from tosa_edge.calibration import table_cache
 from tosa_edge.calibration.agreement import Agreement, compare, outputs_of
 from tosa_edge.calibration.constants import Constants
 from tosa_edge.calibration.pictures import read_pictures, spread
@@ -106,9 +106,9 @@ def _table(
 ) -> tuple[Table, bool]:
     tensors = sorted({layer.activation for layer in layers})
     if settings.table is not None:
-        return cache.read_table(settings.table, graph, tensors), False
-    key = cache.model_digest(graph), cache.data_digest(pictures)
-    known = cache.recall(*key, settings.method)
+        return table_cache.read_table(settings.table, graph, tensors), False
+    key = table_cache.model_digest(graph), table_cache.data_digest(pictures)
+    known = table_cache.recall(*key, settings.method)
     if known is not None and set(known.ranges) == set(tensors):
         return known, True
     ranges = measure(
@@ -120,7 +120,7 @@ def _table(
         on_picture=lambda index: on_step("measuring ranges", index + 1, len(pictures)),
     )
     table = Table(*key, len(pictures), settings.method, ranges)
-    cache.remember(table)
+    table_cache.remember(table)
     return table, False
 
 

@@ -11,7 +11,7 @@ from tosa_edge.calibration.placement import Layer
 from tosa_edge.calibration.qdq import insert_qdq
 from tosa_edge.calibration.table import Table
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.info import KEY
+from tosa_edge.graph_info import KEY
 from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:

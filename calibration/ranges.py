@@ -16,7 +16,7 @@ import numpy as np
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph, with_outputs
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 
 if TYPE_CHECKING:
     pass

@@ -19,9 +19,9 @@ from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.export.share_weights import share_weights
 from tosa_edge.export.trace import trace
 from tosa_edge.files import sha256_of
-from tosa_edge.info import GraphInfo
+from tosa_edge.find_model import MODEL, WEIGHTS, refuse_foreign
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.limits import PIXELS
-from tosa_edge.model import MODEL, WEIGHTS, refuse_foreign
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net, save_depth_net

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.graph_info import KEY, GraphInfo
 
 if TYPE_CHECKING:
     import onnx

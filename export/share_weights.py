@@ -96,7 +96,7 @@ def share_weights(model: onnx.ModelProto, weights: Path, *, embed: bool = False)
 def _reference(stored: Stored, embed: bool) -> onnx.TensorProto:
     from onnx import TensorProto
 
-    from tosa_edge.model import WEIGHTS
+    from tosa_edge.find_model import WEIGHTS
 
     tensor = TensorProto(name=f"{WEIGHTS}/{stored.name}", data_type=TensorProto.FLOAT16, dims=stored.shape)
     if embed:

@@ -10,7 +10,7 @@ import torch
 
 import tosa_edge
 from tosa_edge.export.metadata import set_info
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.plugins import DOMAIN, OPERATORS, OPSET, TOKEN_IMPORTANCE_PREVIOUS
 

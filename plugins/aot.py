@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from tosa_edge.errors import CheckFailed, TosaEdgeError, exit_code_of
-from tosa_edge.plugins import compiler, facts, kernel_file, launch
+from tosa_edge.plugins import compiler, kernel_file, launch, launch_facts
 from tosa_edge.plugins.kernel_list import ARCHITECTURES, Kernel, wanted
 from tosa_edge.plugins.resources import launches_table, over_limits, ratios_table, table
 
@@ -72,7 +72,7 @@ def main() -> None:
     print(file=sys.stderr)
     if given.choose:
         chosen_from = (ways for ways in compiled if len(ways) > 1)
-        facts.write(((e["way"], e) for ways in chosen_from for e in ways), compiler.version())
+        launch_facts.write(((e["way"], e) for ways in chosen_from for e in ways), compiler.version())
         launch.forget()
     print(table(index))
     print(launches_table(kernels()))

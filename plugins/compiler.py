@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.plugins import facts
+from tosa_edge.plugins import launch_facts
 from tosa_edge.plugins.estimate import choose, fits
 from tosa_edge.plugins.kernel_file import HIDDEN_PARAMETERS
 from tosa_edge.plugins.kernel_list import Kernel
@@ -86,7 +86,7 @@ def _compiled(kernel: Kernel) -> tuple[bytes, dict[str, Any]]:
         "grid": [list(axis) for axis in kernel.launch.grid],
         "threads": kernel.launch.warps * 32,
         "shared": done.metadata.shared,
-        "way": facts.name(kernel.launch, kernel.precision == "fp16", kernel.architecture),
+        "way": launch_facts.name(kernel.launch, kernel.precision == "fp16", kernel.architecture),
         "code": counted(cubin),
         **resources(cubin),
     }

@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from tosa_edge.plugins import facts
+from tosa_edge.plugins import launch_facts
 from tosa_edge.plugins.token_importance import PARTS, TOKEN_IMPORTANCE
 
 HEAD_DIMS = (32, 64)
@@ -181,7 +181,7 @@ def forget() -> None:
 
 
 def _best(ways: tuple[Launch, ...], half: bool, architecture: int | None) -> Launch:
-    place = facts.first(ways, half, architecture) if architecture is not None and len(ways) > 1 else 0
+    place = launch_facts.first(ways, half, architecture) if architecture is not None and len(ways) > 1 else 0
     return replace(ways[place], others=ways[:place] + ways[place + 1 :])
 
 

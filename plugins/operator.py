@@ -20,7 +20,7 @@ PLUGIN_NAMESPACE = "tosa_edge"
 PLUGIN_VERSION = "1"
 
 Shape = tuple[int, ...]
-Sizes = Mapping[str, Any]  # whole numbers, or the symbols that stand for them (`symbols.py`)
+Sizes = Mapping[str, Any]  # whole numbers, or the symbols that stand for them (`symbolic_sizes.py`)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tosa_edge.plugins import facts, launch
+from tosa_edge.plugins import launch, launch_facts
 from tosa_edge.plugins.estimate import (
     LARGE,
     Facts,
@@ -76,7 +76,7 @@ def launches_table(kernels: Iterable[Kernel]) -> str:
     for kernel in (k for k in kernels if k.precision == "fp16" and k.launch.others):
         shape = " ".join(f"{n} {v}" for n, v in kernel.shape)
         for way in sorted(kernel.launch_options(), key=lambda k: str(k.launch.constants)):
-            of, known = way.launch.constants, facts.of(way.launch, True, kernel.architecture)
+            of, known = way.launch.constants, launch_facts.of(way.launch, True, kernel.architecture)
             if known is not None:
                 blocks = "x".join(str(of[n]) for n in of if n.startswith("BLOCK"))
                 name = f"{way.launch.kernel} {shape}, {blocks}, {way.launch.warps} warps"
@@ -115,7 +115,7 @@ def importance_limit(architecture: int, stride: int) -> float | None:
 def importance_ratio(architecture: int, stride: int) -> float | None:
     """None: nothing is known of the kernels on this architecture."""
     steps = [
-        (step, facts.of(step, True, architecture))
+        (step, launch_facts.of(step, True, architecture))
         for step in launch.importance(True, 6, 64, 12, architecture)
     ]
     known = [(step, found) for step, found in steps if found is not None]

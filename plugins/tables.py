@@ -13,7 +13,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import OPERATORS, PLUGIN_NAMESPACE, PLUGIN_VERSION, TOKEN_IMPORTANCE_PREVIOUS
 from tosa_edge.plugins.kernel_list import POINTERS
 from tosa_edge.plugins.operator import Operator
-from tosa_edge.plugins.symbols import Axis, Symbol, size, sizes_of, text_of
+from tosa_edge.plugins.symbolic_sizes import Axis, Symbol, size, sizes_of, text_of
 
 TYPES = {"*i32": "Type::int32", "*fp32": "Type::single"}  # of tensors; the others are in the model's own
 PRECISIONS = {"fp16": "Type::half", "fp32": "Type::single"}

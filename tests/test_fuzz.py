@@ -25,10 +25,10 @@ from tosa_edge.calibration.table import Table, from_calibration_cache
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.find_model import WEIGHTS
 from tosa_edge.graph import graph_from_bytes
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.limits import PIXELS, TOKENS
-from tosa_edge.model import WEIGHTS
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.reading import read_picture

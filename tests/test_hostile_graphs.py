@@ -13,8 +13,8 @@ from tests.refusals import refusal as refused
 from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import inside
+from tosa_edge.find_model import WEIGHTS
 from tosa_edge.graph import read_graph
-from tosa_edge.model import WEIGHTS
 
 
 @pytest.fixture(autouse=True)

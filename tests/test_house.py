@@ -36,11 +36,11 @@ def test_nothing_on_the_device_imports_torch(path):
 # From the ground up: each imports from those before it alone, inside functions too. What only types need
 # (`if TYPE_CHECKING`) does not count.
 LAYERS = (
-    *("errors", "strict_json", "limits", "machine", "console", "progress", "schema", "files"),
+    *("errors", "strict_json", "limits", "machine", "console", "progress", "field_checks", "files"),
     *(
         "ways",
-        "info",
-        "model",
+        "graph_info",
+        "find_model",
         "finite",
         "protobuf_walk",
         "inlined_size",
@@ -48,7 +48,7 @@ LAYERS = (
         "interface",
         "graph",
     ),
-    *("atomic_files", "second_signal", "claims"),
+    *("atomic_files", "second_signal", "output_paths"),
     *("plugins", "nn", "export"),
     *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
     *("evaluation", "calibration", "validate"),
@@ -120,7 +120,7 @@ def test_an_import_upward_is_seen(text):
 # Who may write files, and why without `tosa_edge.atomic_files`.
 WRITERS = {
     "tosa_edge/atomic_files.py": "the one who does it for the others",
-    "tosa_edge/claims.py": "makes the folder of a run, so that no other run takes it",
+    "tosa_edge/output_paths.py": "makes the folder of a run, so that no other run takes it",
     "tosa_edge/engine/store.py": "locks, and sweeps after builds that were killed",
     "tosa_edge/builder/onnxruntime_builder.py": "removes what ONNX Runtime wrote under a temporary name",
     "tosa_edge/training/loop.py": "a log grows line by line",
@@ -194,10 +194,10 @@ def test_files_are_written_through_one_module():
 CLAIMS = {
     "build": "tosa_edge/builder/build.py",
     "calibrate": "tosa_edge/cli/calibrate.py",
-    "demo": "tosa_edge/cli/recording.py",
+    "demo": "tosa_edge/cli/run_pipeline.py",
     "distill": "tosa_edge/cli/distill.py",
     "export": "tosa_edge/cli/export.py",
-    "run": "tosa_edge/cli/recording.py",
+    "run": "tosa_edge/cli/run_pipeline.py",
     "train": "tosa_edge/cli/train.py",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tosa_edge import progress
-from tosa_edge.cli.recording import _telling
+from tosa_edge.cli.run_pipeline import _telling
 
 LONG = "tosa_depth_t:g1 + tosa_depth_t:g3.reuse on a video of a long name.mp4"
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.graph_info import KEY, GraphInfo
 
 HEIGHT, WIDTH, PATCH, KEPT = 28, 42, 14, 2
 GRID = (HEIGHT // PATCH, WIDTH // PATCH)

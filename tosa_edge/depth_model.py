@@ -15,9 +15,9 @@ from tosa_edge.backends.opening import open_model
 from tosa_edge.cuda.arrays import is_on_gpu
 from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.info import GraphInfo
+from tosa_edge.find_model import DEFAULT_MODEL
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.interface import check_interface, check_outputs
-from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.pictures.fit import Fit, check_mode, plan
 
 
@@ -174,7 +174,7 @@ class DepthModel:
                 f"the frame is on a GPU, and {self.label} runs on the CPU",
                 "Copy it to the host, or load an engine: tosa-edge build --backend tensorrt.",
             )
-        from tosa_edge.cuda.frames import Frames
+        from tosa_edge.cuda.frame_runner import Frames
 
         size = self.info.height, self.info.width
         picture = frame if is_on_gpu(frame) else checked(frame)
@@ -206,7 +206,7 @@ class DepthModel:
 
     def _fits_on_gpu(self) -> bool:
         """The kernels are there, and this GPU's driver takes them."""
-        from tosa_edge.cuda.frames import Frames
+        from tosa_edge.cuda.frame_runner import Frames
 
         try:
             with self._lane() as lane:

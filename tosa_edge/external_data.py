@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
+from tosa_edge.find_model import WEIGHTS
 from tosa_edge.limits import BYTES
-from tosa_edge.model import WEIGHTS
 from tosa_edge.protobuf_walk import every
 
 if TYPE_CHECKING:

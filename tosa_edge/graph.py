@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.external_data import put_weights_inside
 from tosa_edge.files import read_bytes
+from tosa_edge.find_model import label_of
 from tosa_edge.finite import is_finite
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.graph_info import KEY, GraphInfo
 from tosa_edge.inlined_size import check_inlined_size
 from tosa_edge.interface import check_interface, ports_of
-from tosa_edge.model import label_of
 from tosa_edge.protobuf_walk import every
 
 if TYPE_CHECKING:

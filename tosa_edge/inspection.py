@@ -12,7 +12,7 @@ from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import WEIGHTS, find_graph
+from tosa_edge.find_model import WEIGHTS, find_graph
 
 if TYPE_CHECKING:
     import onnx

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.schema import Check, number, one_of, record, some, whole
+from tosa_edge.field_checks import Check, number, one_of, record, some, whole
 
 WAYS = ("pairs", "quads", "windows", "groups")
 MOST_LAYERS = 256

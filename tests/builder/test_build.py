@@ -16,13 +16,13 @@ from tests.builders import BACKENDS, needs_rtx
 from tests.media import left_behind
 from tosa_edge import __version__
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.builder.build import build
 from tosa_edge.builder.steps import Steps
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import ASSETS
+from tosa_edge.find_model import ASSETS
 
 
 def quantised() -> onnx.ModelProto:

@@ -22,16 +22,16 @@ from tosa_edge.builder import build as building
 from tosa_edge.builder import candidates as making
 from tosa_edge.builder.steps import Steps
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX, rebuild
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Plugin, Validation
-from tosa_edge.engine.selection import NATIVE, PLUGIN
+from tosa_edge.engine.select_backend import NATIVE, PLUGIN
 from tosa_edge.engine.tensorrt_builder import Plan as Made
 from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form
+from tosa_edge.find_model import DEFAULT_MODEL
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.model import DEFAULT_MODEL
 from tosa_edge.plugins import OPERATORS, library
 
 makes_plugin_form = pytest.mark.skipif(
@@ -170,7 +170,7 @@ def test_this_machine_knows_its_library(tmp_path, monkeypatch):
     path = tmp_path / library.NAME
     path.write_bytes(b"the library")
     monkeypatch.setenv(library.VARIABLE, str(path))
-    monkeypatch.setattr("tosa_edge.engine.host._version", lambda backend: "10.3.0")
+    monkeypatch.setattr("tosa_edge.engine.this_machine._version", lambda backend: "10.3.0")
     this_machine.cache_clear()
     found = this_machine((TENSORRT,))
     this_machine.cache_clear()

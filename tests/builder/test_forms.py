@@ -10,11 +10,11 @@ from tests.calibration.make import tiny_graph
 from tosa_edge.builder.build import build
 from tosa_edge.builder.steps import Steps
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
+from tosa_edge.engine.build_source import find_source, rebuild_source
 from tosa_edge.engine.forms import Form, form_for
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Validation
 from tosa_edge.engine.names import manifest_path
-from tosa_edge.engine.source import find_source, rebuild_source
 from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form

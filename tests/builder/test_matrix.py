@@ -29,7 +29,7 @@ from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.tensorrt_builder import build_plan
 from tosa_edge.export.names import ambiguous_names
-from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
+from tosa_edge.find_model import ASSETS, WEIGHTS, bundled_models
 
 tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 

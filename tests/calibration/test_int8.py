@@ -13,11 +13,11 @@ from tests.calibration.make import LAYERS, SIZE, tiny_graph
 from tosa_edge.calibration import (
     Settings,
     activations_of,
-    cache,
     calibrate,
     calibration_of,
     quantise,
     scales_of,
+    table_cache,
 )
 from tosa_edge.calibration import int8 as flow
 from tosa_edge.calibration.qdq import int8_weights
@@ -89,7 +89,7 @@ def test_a_second_time_nothing_is_measured(graph, photos, measured):
 def test_what_is_not_the_same_is_measured_again(graph, photos, measured, other):
     table = calibrate(graph, photos, Settings(threads=1)).table
     method = "minmax"
-    (entry,) = cache.folder().iterdir()
+    (entry,) = table_cache.folder().iterdir()
     if other == "model":
         for tensor in graph.proto.graph.initializer:
             if tensor.name.endswith("patch_embed.proj.weight"):

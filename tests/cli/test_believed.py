@@ -16,7 +16,7 @@ from tests import media, tiny
 from tests.nets import tiny_checkpoint
 from tests.refusals import refused
 from tosa_edge.cli import app
-from tosa_edge.info import KEY
+from tosa_edge.graph_info import KEY
 
 
 def call(*arguments: object):

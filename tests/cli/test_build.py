@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tests import media, tiny
 from tests.builders import BACKENDS, needs_rtx
 from tosa_edge.cli import app
-from tosa_edge.engine.host import this_machine
+from tosa_edge.engine.this_machine import this_machine
 
 gpu_less = pytest.mark.skipif(this_machine().gpu is not None, reason="this machine has a GPU")
 

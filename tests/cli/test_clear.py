@@ -30,7 +30,7 @@ from tosa_edge import __version__
 from tosa_edge.cli import VERBS, app, bench, common, evaluate, tables
 from tosa_edge.console import counted
 from tosa_edge.engine.load import load_graph
-from tosa_edge.model import ASSETS
+from tosa_edge.find_model import ASSETS
 
 BUNDLED = [f"{path.parent.name}:{path.stem}" for path in sorted(ASSETS.glob("*/*.onnx"))]
 

@@ -20,9 +20,9 @@ from tosa_edge.builder import build as building
 from tosa_edge.builder.onnxruntime_builder import optimise
 from tosa_edge.builder.steps import Steps
 from tosa_edge.cli import app
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.manifest import read_manifest
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import this_machine
 
 gpu_less = pytest.mark.skipif(this_machine().gpu is not None, reason="this machine has a GPU")
 

@@ -66,7 +66,7 @@ def test_demo_uses_the_bundled_model_and_clip(tmp_path, monkeypatch):
     (tmp_path / "assets" / "tosa_depth_s").mkdir(parents=True)
     tiny.save(tmp_path / "assets" / "tosa_depth_s" / "g1.onnx", tiny.selective_info())
     media.write_video(tmp_path / "assets" / "clip.webm", frames=6)
-    monkeypatch.setattr("tosa_edge.model.ASSETS", tmp_path / "assets")
+    monkeypatch.setattr("tosa_edge.find_model.ASSETS", tmp_path / "assets")
     result = answer("demo", "--out", tmp_path / "demo")
     assert result["frames"] == 6
     assert sorted(media.left_behind(tmp_path / "demo")) == ["contact_sheet.png", "demo.webm", "summary.json"]

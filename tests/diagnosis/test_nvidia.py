@@ -7,7 +7,7 @@ import pytest
 from tests.diagnosis.jetsons import ORIN, THOR, lay
 from tests.engine import samples
 from tosa_edge.diagnosis import OK, OPTIONAL, nvidia
-from tosa_edge.engine.selection import AUTO, choose
+from tosa_edge.engine.select_backend import AUTO, choose
 from tosa_edge.errors import MachineLacks
 
 CARD = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import EngineFile
 from tosa_edge.engine.gpu import Gpu
-from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Host, Manifest
-from tosa_edge.info import GraphInfo
+from tosa_edge.engine.this_machine import Machine
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.interface import Port, wanted
 
 DATA = b"an engine, for all that anybody knows"

@@ -13,8 +13,8 @@ from onnx.helper import make_node
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.engine import TENSORRT_RTX
 from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.find_model import ASSETS
 from tosa_edge.graph import LoadedGraph, read_graph
-from tosa_edge.model import ASSETS
 
 trt = pytest.importorskip("tensorrt_rtx")
 

@@ -15,9 +15,9 @@ from tosa_edge.builder.build import build
 from tosa_edge.cli import app
 from tosa_edge.engine import inspection
 from tosa_edge.engine.compatibility import EngineFile
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.inspection import describe_engine, verdict
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.inspection import describe
 

@@ -12,10 +12,10 @@ from tests import media, tiny
 from tests.builders import needs_rtx
 from tosa_edge.builder.build import build
 from tosa_edge.depth_model import DepthModel
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import check_engine, load_engine
 from tosa_edge.engine.manifest import FORMAT
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 

@@ -25,10 +25,10 @@ from tosa_edge.calibration.qdq import insert_qdq
 from tosa_edge.cli import app
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine import load, providers
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.manifest import Provider, read_manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.providers import AUTO, CPU, CUDA, RTX, TENSORRT
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.graph import LoadedGraph
 

@@ -21,10 +21,10 @@ from tests.engine.samples import DATA, manifest
 from tests.media import left_behind
 from tosa_edge import machine
 from tosa_edge.builder.build import build
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.store import claimed, save
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import TosaEdgeError
 
 

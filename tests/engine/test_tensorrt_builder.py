@@ -27,8 +27,8 @@ from tosa_edge.engine.tensorrt_builder import (
 from tosa_edge.engine.tensorrt_progress import Phases, interruptible
 from tosa_edge.engine.timing_cache import cache_file, timing_cache
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.find_model import DEFAULT_MODEL
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.model import DEFAULT_MODEL
 
 trt = pytest.importorskip("tensorrt_rtx")
 

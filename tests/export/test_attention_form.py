@@ -13,7 +13,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form
 from tosa_edge.export.metadata import info_of
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form
-from tosa_edge.model import ASSETS, WEIGHTS, bundled_models
+from tosa_edge.find_model import ASSETS, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.plugins import SELECTIVE_ATTENTION_FUSED

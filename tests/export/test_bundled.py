@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tosa_edge.export.folder import export_graph
-from tosa_edge.model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
+from tosa_edge.find_model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 

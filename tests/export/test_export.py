@@ -17,7 +17,7 @@ from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_deployable_form
-from tosa_edge.info import KEY, GraphInfo
+from tosa_edge.graph_info import KEY, GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.plugins import DOMAIN, PLUGIN_NAMESPACE

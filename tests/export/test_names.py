@@ -7,7 +7,7 @@ from tests.nets import tiny_checkpoint, tiny_pattern
 from tosa_edge.export import folder
 from tosa_edge.export.names import ambiguous_names
 from tosa_edge.export.trace import trace
-from tosa_edge.model import ASSETS
+from tosa_edge.find_model import ASSETS
 
 SHIPPED = sorted(ASSETS.glob("*/*.onnx"))
 

@@ -6,7 +6,7 @@ import pytest
 from tosa_edge.calibration.qdq import GPU_OPSET
 from tosa_edge.export import attention_form
 from tosa_edge.export.opset import raise_opset
-from tosa_edge.model import ASSETS
+from tosa_edge.find_model import ASSETS
 from tosa_edge.plugins import OPSET
 
 

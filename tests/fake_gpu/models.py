@@ -16,7 +16,7 @@ from tosa_edge.engine import TENSORRT
 from tosa_edge.engine.manifest import Host
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 
 
 def graph(about: GraphInfo | None = None) -> LoadedGraph:

@@ -19,10 +19,10 @@ from tosa_edge import DepthModel
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.cli import app
 from tosa_edge.cuda.context import Context
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import Manifest, Plugin
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import TosaEdgeError
 
 

@@ -16,8 +16,8 @@ from tosa_edge import DepthModel
 from tosa_edge.backends import opening
 from tosa_edge.backends.opening import open_model
 from tosa_edge.engine import TENSORRT_RTX
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import manifest_of
+from tosa_edge.engine.this_machine import this_machine
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tosa_edge.backends.opening import on_plan
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.cuda.driver import bindings
 from tosa_edge.cuda.graph import Replay
-from tosa_edge.engine.host import this_machine
+from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import MachineLacks
 from tosa_edge.validate import engine_under_test
 from tosa_edge.validate.validate import validate

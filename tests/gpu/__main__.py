@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from tests.gpu import PACK, ROOT
-from tests.gpu.ending import dies_with, end_group, terminated
+from tests.gpu.process_groups import dies_with, end_group, terminated
 from tests.gpu.results import Results, append, rows, table
 from tests.gpu.stages import BUDGET_S, NAMES, STAGES, Stage
 from tosa_edge.errors import CheckFailed, MachineLacks, TosaEdgeError, exit_code_of

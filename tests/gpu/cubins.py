@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.gpu.cases import Case, of_kernel, outside
-from tests.gpu.device import VARIANTS, KernelFile, Laid, Machine, machine
+from tests.gpu.cubin_launch import VARIANTS, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results
 from tosa_edge.cuda.driver import CudaError
 from tosa_edge.cuda.graph import Replay
@@ -88,7 +88,7 @@ def cases(file: KernelFile, sizes: Any, batches: Any, strides: Any) -> list[Case
 
 
 def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
-    from tests.gpu.judge import judged
+    from tests.accuracy import judged
 
     cubins = file.of(case)
     with here.laid(case) as laid:

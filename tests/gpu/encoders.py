@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.accuracy import form_of, judged, tensors_of
 from tests.gpu.cases import of_model
-from tests.gpu.judge import form_of, judged, tensors_of
 from tests.gpu.results import Results, Row
-from tosa_edge.model import find_graph
+from tosa_edge.find_model import find_graph
 from tosa_edge.nn import encoder, operators, tosa
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.encoder import Encoder

@@ -19,7 +19,7 @@ from tosa_edge.plugins.launch import Launch
 if TYPE_CHECKING:
     import torch
 
-    from tests.gpu.device import Entry, Machine
+    from tests.gpu.cubin_launch import Entry, Machine
 
 _LAUNCH_FAILED = 719
 _DTYPES = {"*fp16": "float16", "*fp32": "float32", "*i32": "int32"}

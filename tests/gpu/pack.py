@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from tests.gpu import PACK, ROOT
-from tests.gpu.device import KERNELS, VARIANTS
+from tests.gpu.cubin_launch import KERNELS, VARIANTS
 from tests.gpu.plugin import SHIM
 from tests.plugins import native
 from tosa_edge.errors import CheckFailed, MachineLacks, exit_code_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.gpu.cases import Case, of_model, outside
-from tests.gpu.device import Laid, Machine, machine
+from tests.gpu.cubin_launch import Laid, Machine, machine
 from tests.gpu.results import Results
 from tests.gpu.shim import Plugin, PluginHost, Tensors
 from tosa_edge.cuda.graph import Replay
@@ -72,7 +72,7 @@ def _whole(here: Machine, host: PluginHost, most: Case, least: Case) -> dict[str
 
 def _run(here: Machine, plugin: Plugin, laid: Laid, workspace: int) -> bool:
     """At once and from a graph: right, and the same bits."""
-    from tests.gpu.judge import judged
+    from tests.accuracy import judged
 
     tensors = _tensors(laid.case)
     plugin.shapes(tensors)

@@ -17,11 +17,11 @@ import numpy as np
 from tests import tiny
 from tests.fake_gpu import models
 from tests.fake_gpu import trt as stand_in
-from tests.gpu.device import machine
+from tests.gpu.cubin_launch import machine
 from tests.gpu.results import Results, Row
 from tosa_edge.backends.tensorrt import TensorRtBackend
-from tosa_edge.cuda.frames import Frames
-from tosa_edge.info import GraphInfo
+from tosa_edge.cuda.frame_runner import Frames
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.fit import plan
 
 SIZE = (252, 336)

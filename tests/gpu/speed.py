@@ -18,7 +18,7 @@ import numpy as np
 
 from tests.gpu.blocks import MODEL, Way, compiled, in_blocks, prepare
 from tests.gpu.cases import Case, of_model
-from tests.gpu.device import Cubin, KernelFile, Laid, Machine, machine
+from tests.gpu.cubin_launch import Cubin, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results, Row
 from tosa_edge.plugins import cost
 from tosa_edge.plugins.cost import Cost, Sizes
@@ -146,7 +146,7 @@ def work_of(name: str, case: Case) -> Cost:
 
 def held_to_limits(here: Machine, file: KernelFile, name: str, case: Case, peaks: Any) -> Row:
     """Speed has limits where a GPU has enough to do."""
-    from tests.gpu.judge import judged as right
+    from tests.accuracy import judged as right
 
     row = timed(here, file, name, case)
     with here.laid(case) as laid:

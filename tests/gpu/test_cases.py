@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.accuracy import form_of, judged, tensors_of
 from tests.gpu.cases import of_kernel, of_model, outside
-from tests.gpu.judge import form_of, judged, tensors_of
 from tosa_edge.plugins import launch
 from tosa_edge.plugins.kernel_list import wanted
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.gpu import cubins, tools
-from tests.gpu.device import VARIANTS
+from tests.gpu.cubin_launch import VARIANTS
 from tests.gpu.results import Results, rows
 from tosa_edge.cuda.driver import CudaError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.gpu import ROOT
 from tests.gpu.cases import Case
 from tests.gpu.cubins import SIZES, SMALLEST, WALKED, run_each
-from tests.gpu.ending import dies_with
+from tests.gpu.process_groups import dies_with
 from tests.gpu.results import Results, Row
 from tests.gpu.versions import tool
 

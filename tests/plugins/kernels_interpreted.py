@@ -1,7 +1,7 @@
 """Every kernel in Triton's interpreter, through the operator that PyTorch calls; `test_kernels.py` runs this.
 
 Three results: the kernel's, PyTorch's in the same precision, and the NumPy reference in float64. The kernel
-may be at most twice as far from the last as PyTorch is (`judged.py`).
+may be at most twice as far from the last as PyTorch is (`tests/accuracy.py`).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.plugins.judged import assert_as_good_as_torch, largest_score
+from tests.accuracy import assert_as_good_as_torch, largest_score
 from tests.plugins.test_operators import random_index
 from tosa_edge.nn import operators, tosa
 from tosa_edge.plugins import (

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import find_graph
+from tosa_edge.find_model import find_graph
 from tosa_edge.plugins import OPERATORS, embed, kernel_file
-from tosa_edge.plugins.symbols import Axis, size, text_of
+from tosa_edge.plugins.symbolic_sizes import Axis, size, text_of
 from tosa_edge.plugins.tables import type_of
 
 

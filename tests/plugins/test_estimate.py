@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tosa_edge.plugins import estimate, facts, launch, resources
+from tosa_edge.plugins import estimate, launch, launch_facts, resources
 from tosa_edge.plugins.cost import Sizes
 from tosa_edge.plugins.gpus import GPUS, Gpu
 from tosa_edge.plugins.kernel_list import ARCHITECTURES
@@ -151,7 +151,7 @@ STEPS = {
 def test_what_ships_is_the_best_of_what_was_compiled(architecture, steps):
     """The committed facts: every way of the larger model was compiled, and none beats the chosen one."""
     for one in STEPS[steps](architecture):
-        ways = [(way, facts.of(way, True, architecture)) for way in (one, *one.others)]
+        ways = [(way, launch_facts.of(way, True, architecture)) for way in (one, *one.others)]
         assert all(known is not None for _, known in ways)
         assert estimate.fits(ways[0][1], architecture)
         product = lambda way: math.prod(  # noqa: E731
@@ -163,7 +163,7 @@ def test_what_ships_is_the_best_of_what_was_compiled(architecture, steps):
 def test_the_inner_loop_is_the_convolutions():
     """A fused multiply-add for every weight, score of a thread, and unit of a turn."""
     counted = 0
-    for name, known in facts.known()["kernels"].items():
+    for name, known in launch_facts.known()["kernels"].items():
         _, precision, *words = name.split()
         of = {n: int(v) for n, v in (word.split("=") for word in words)}
         # On sm_100 an instruction does two of them at once (FFMA2), and is not counted among KINDS.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from tests.plugins.judged import assert_as_good_as_torch, largest_score
+from tests.accuracy import assert_as_good_as_torch, largest_score
 from tosa_edge.nn import tosa
 from tosa_edge.plugins import (
     DOMAIN,

@@ -12,7 +12,7 @@ from tosa_edge import DepthModel
 from tosa_edge.builder.build import build
 from tosa_edge.cuda.arrays import DeviceArray
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.host import this_machine
+from tosa_edge.engine.this_machine import this_machine
 
 pytestmark = pytest.mark.gpu
 FRAMES = [tiny.picture(60 + 5 * seed, 90, seed=seed) for seed in range(4)]

@@ -142,7 +142,7 @@ def test_missing_and_empty_places(tmp_path):
 
 
 def test_the_bundled_clip_is_whole():
-    from tosa_edge.model import ASSETS
+    from tosa_edge.find_model import ASSETS
 
     source = open_source(str(ASSETS / "clip.webm"))
     assert len(list(source)) == source.frames == 100

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.training.test_fit import RECIPE
+from tests.training.test_train_stages import RECIPE
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.training.curves import draw_curves, smooth

@@ -17,7 +17,7 @@ from tests.nets import tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.store import save
-from tosa_edge.model import WEIGHTS
+from tosa_edge.find_model import WEIGHTS
 from tosa_edge.nn.tosa import Pattern
 
 PATTERNS = {"dense": Pattern(), "g1": tiny_pattern(1), "g3": tiny_pattern(3)}

@@ -15,11 +15,11 @@ from tests.engine.samples import for_rtx
 from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import Opened
-from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.engine import TENSORRT_RTX
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_graph
-from tosa_edge.model import ASSETS, bundled_models
+from tosa_edge.engine.this_machine import this_machine
+from tosa_edge.find_model import ASSETS, bundled_models
 from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import RTX_SWITCH, Case, feeds_json, outputs_json, reproduce
 

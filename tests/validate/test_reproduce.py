@@ -9,7 +9,7 @@ import numpy as np
 from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import Opened
-from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.load import load_graph
 from tosa_edge.validate.engine_under_test import EngineUnderTest

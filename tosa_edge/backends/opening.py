@@ -13,19 +13,19 @@ from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX, rebuild
 from tosa_edge.engine.compatibility import TITLES
-from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine, load_graph, manifest_of, open_engine
 from tosa_edge.engine.names import is_engine
 from tosa_edge.engine.providers import AUTO, CPU, check_choice, choose
+from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.find_model import find_graph
 from tosa_edge.machine import cache_folder
-from tosa_edge.model import find_graph
 
 if TYPE_CHECKING:
     from tosa_edge.backends.tensorrt import TensorRtBackend
     from tosa_edge.engine.manifest import Manifest
     from tosa_edge.graph import LoadedGraph
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 
 @dataclass(frozen=True)

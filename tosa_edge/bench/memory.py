@@ -33,7 +33,7 @@ def peak_mb(spec: str, threads: int = 0, timeout: float = 120) -> float | None:
 def measure(spec: str, threads: int) -> float | None:
     """In this process, which must be fresh: memory that was freed earlier would be used again, uncounted."""
     from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-    from tosa_edge.bench.graphs import feeds_for, graph_of
+    from tosa_edge.bench.variant_graph import feeds_for, graph_of
 
     graph = graph_of(spec)
     feeds = feeds_for(graph.info)

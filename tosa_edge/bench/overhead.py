@@ -24,7 +24,7 @@ from tosa_edge import machine
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.depth_model import DepthModel, Prediction
 from tosa_edge.engine.load import load_graph
-from tosa_edge.model import ASSETS, DEFAULT_MODEL
+from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
 from tosa_edge.pictures.fit import plan
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks import Sink

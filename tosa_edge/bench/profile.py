@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.engine.providers import CPU
 from tosa_edge.graph import LoadedGraph
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from tosa_edge import machine
 from tosa_edge.backends.opening import chosen, on_onnxruntime
-from tosa_edge.bench.graphs import graph_of
+from tosa_edge.bench.variant_graph import graph_of
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine import ONNXRUNTIME, providers
 from tosa_edge.evaluation.depth_data import Sample

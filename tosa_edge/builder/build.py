@@ -14,22 +14,30 @@ from tosa_edge.builder.describe import Plan, describe
 from tosa_edge.builder.result import BuildProgress, BuildResult
 from tosa_edge.builder.steps import Steps
 from tosa_edge.calibration import Settings, scales_of
-from tosa_edge.claims import claim
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, PRECISIONS, TENSORRT
+from tosa_edge.engine.build_source import find_source, load_source, model_and_variant, rest_is_half
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.forms import form_for
-from tosa_edge.engine.host import Machine
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.manifest import FAILED, NOT_RUN, PASSED, Manifest
 from tosa_edge.engine.names import EngineName, manifest_path, suffix_of
 from tosa_edge.engine.providers import CPU
-from tosa_edge.engine.selection import AUTO, NATIVE, PLUGIN, Choice, LayerChoice, choose_all, choose_plugin
-from tosa_edge.engine.source import find_source, load_source, model_and_variant, rest_is_half
+from tosa_edge.engine.select_backend import (
+    AUTO,
+    NATIVE,
+    PLUGIN,
+    Choice,
+    LayerChoice,
+    choose_all,
+    choose_plugin,
+)
 from tosa_edge.engine.store import claimed, is_ours, save
 from tosa_edge.engine.tensorrt_versions import unchecked
+from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
-from tosa_edge.model import DEFAULT_MODEL, files_of
+from tosa_edge.find_model import DEFAULT_MODEL, files_of
+from tosa_edge.output_paths import claim
 from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.references import digest_of
 

@@ -22,7 +22,7 @@ from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.manifest import Plugin
 from tosa_edge.engine.providers import CPU
-from tosa_edge.engine.selection import NATIVE, PLUGIN
+from tosa_edge.engine.select_backend import NATIVE, PLUGIN
 from tosa_edge.engine.store import scratch
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import library
@@ -30,7 +30,7 @@ from tosa_edge.plugins import library
 if TYPE_CHECKING:
     from tosa_edge.builder.steps import Steps
     from tosa_edge.graph import LoadedGraph
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 ROUNDS = 50
 
@@ -86,8 +86,8 @@ def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> 
     import numpy as np
 
     from tosa_edge.backends.opening import on_plan
-    from tosa_edge.bench.graphs import feeds_for
     from tosa_edge.bench.interleave import Variant, interleave
+    from tosa_edge.bench.variant_graph import feeds_for
 
     feeds = feeds_for(info)
     with ExitStack() as stack:

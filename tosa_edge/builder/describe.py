@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tosa_edge import __version__
-from tosa_edge.engine.host import Machine
+from tosa_edge.engine.build_source import rebuild_source
 from tosa_edge.engine.manifest import Manifest, Provider, Validation
 from tosa_edge.engine.providers import CPU
-from tosa_edge.engine.selection import NATIVE, Choice
-from tosa_edge.engine.source import rebuild_source
+from tosa_edge.engine.select_backend import NATIVE, Choice
+from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.interface import ports_of

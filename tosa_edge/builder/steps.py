@@ -10,8 +10,8 @@ from typing import Any
 from tosa_edge.builder.candidates import time_engines
 from tosa_edge.builder.onnxruntime_builder import optimise
 from tosa_edge.calibration import Calibrated, calibrate
-from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.tensorrt_builder import Plan, build_plan
+from tosa_edge.engine.this_machine import Machine, tensorrt_module, this_machine
 from tosa_edge.plugins.library import load_library
 from tosa_edge.validate.after_build import validated
 

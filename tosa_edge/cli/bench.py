@@ -52,9 +52,9 @@ def main(
     """
     if clip is not None:
         return _along(clip, models or [], threads, as_json, profile, provider)
-    from tosa_edge.bench.graphs import graph_of, variants_of
-    from tosa_edge.bench.variants import bench
-    from tosa_edge.model import DEFAULT_MODEL
+    from tosa_edge.bench.compare import bench
+    from tosa_edge.bench.variant_graph import graph_of, variants_of
+    from tosa_edge.find_model import DEFAULT_MODEL
     from tosa_edge.progress import progress
 
     usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
@@ -81,7 +81,7 @@ def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: 
     from tosa_edge.bench.streaming import stream, usual
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.evaluation.depth_data import find_pairs, read_samples
-    from tosa_edge.model import DEFAULT_MODEL
+    from tosa_edge.find_model import DEFAULT_MODEL
     from tosa_edge.progress import progress
 
     if len(models) > 1 or any(":" in model for model in models):

@@ -9,7 +9,7 @@ import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.console import say
-from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.find_model import DEFAULT_MODEL
 
 EXAMPLES = (
     "tosa-edge build tosa_depth_s:g3",

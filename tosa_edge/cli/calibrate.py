@@ -68,8 +68,8 @@ def main(
     """
     from tosa_edge.atomic_files import atomic_path
     from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.claims import claim
-    from tosa_edge.model import files_of, find_graph, label_of
+    from tosa_edge.find_model import files_of, find_graph, label_of
+    from tosa_edge.output_paths import claim
 
     if out.is_dir():
         out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
@@ -94,7 +94,7 @@ def main(
 
 
 def _source_for(host: str, model: str) -> str:
-    from tosa_edge.engine.source import find_source
+    from tosa_edge.engine.build_source import find_source
 
     return str(find_source(model, "int8", half_rest=True)) if host == "gpu" else model
 

@@ -19,8 +19,8 @@ OutOption = Annotated[
 
 def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
-    from tosa_edge.cli.recording import record, say_result
-    from tosa_edge.model import ASSETS, DEFAULT_MODEL
+    from tosa_edge.cli.run_pipeline import record, say_result
+    from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
     from tosa_edge.runtime.outputs import Outputs
 
     wanted = Outputs(out, out / "demo.webm")

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.console import console, counted, say
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
+from tosa_edge.output_paths import claim
 from tosa_edge.progress import progress
 
 EXAMPLES = (

@@ -10,7 +10,7 @@ import typer
 from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import Row, print_table
 from tosa_edge.console import answers, counted, say
-from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.find_model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
-from tosa_edge.model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
+from tosa_edge.find_model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
+from tosa_edge.output_paths import claim
 from tosa_edge.ways import parse_ways
 
 if TYPE_CHECKING:
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 # What shapes a graph that is traced; of these, what is about its selections.
 SELECTING = ("keep", "query_stride", "group", "selector", "spread")

@@ -9,7 +9,7 @@ import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all
 from tosa_edge.console import say
-from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.find_model import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.intrinsics import CameraAt
@@ -125,7 +125,7 @@ def main(
     ends is only shown, unless --out or --record asks for files. Beside a viewer or --record alone no other
     file is written.
     """
-    from tosa_edge.cli import recording
+    from tosa_edge.cli import run_pipeline
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.runtime.intrinsics import USUAL_FOV
     from tosa_edge.runtime.outputs import Outputs
@@ -153,7 +153,7 @@ def main(
         rerun=rerun,
         window=window,
     )
-    result = recording.record(
+    result = run_pipeline.record(
         specs,
         model,
         fit,
@@ -168,7 +168,7 @@ def main(
         also_read=[intrinsics] if intrinsics else [],
         force=force,
     )
-    recording.say_result(result)
+    run_pipeline.say_result(result)
     emit(result, as_json)
     require_all(result["refused"])
 

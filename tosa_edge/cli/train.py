@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.cli.distill import holds_a_record
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.console import counted, say
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
+from tosa_edge.output_paths import claim
 from tosa_edge.progress import progress
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def main(
     with needs_export_extra("training"):
         from tosa_edge.training.curves import draw_curves
         from tosa_edge.training.datasets import open_dataset
-        from tosa_edge.training.fit import finished, fit, start_of
         from tosa_edge.training.parallel import join, share_cores
         from tosa_edge.training.recipe import read_recipe
         from tosa_edge.training.record import keep_record
+        from tosa_edge.training.train_stages import finished, fit, start_of
 
     plan = read_recipe(recipe)
     checkpoint = find_checkpoint(start or plan.start)
@@ -78,7 +78,7 @@ def main(
 
 def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
     """To the end, with a bar, and with a line for every frame that turns out to be damaged."""
-    from tosa_edge.training.fit import fit, reached
+    from tosa_edge.training.train_stages import fit, reached
 
     stage, step = reached(out, plan)
     begins = (

@@ -14,11 +14,11 @@ from tosa_edge.diagnosis.jetson import jetpack, package_version, tensorrt_of
 from tosa_edge.engine import BACKENDS, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu, find_gpu
-from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.providers import installed, start
 from tosa_edge.engine.providers import version as version_of_provider
-from tosa_edge.engine.selection import AUTO, Choice, choose_all
+from tosa_edge.engine.select_backend import AUTO, Choice, choose_all
 from tosa_edge.engine.tensorrt_versions import expected, troubles
+from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks
 
 ROOT = Path("/")

@@ -86,7 +86,7 @@ def optional() -> list[Finding]:
 
 
 def models() -> list[Finding]:
-    from tosa_edge.model import bundled_models
+    from tosa_edge.find_model import bundled_models
 
     names = bundled_models()
     remedy = "" if names else "Install it again: `pip install --force-reinstall tosa-edge`."

@@ -13,7 +13,7 @@ FFMPEG = "Use an OpenCV with FFmpeg: `pip install opencv-python-headless`."
 
 def gstreamer(elements: Callable[..., bool] | None = None) -> list[Finding]:
     """What csi://, rtsp:// and gst: go through: GStreamer's own programs, whatever OpenCV was built with."""
-    from tosa_edge.runtime.sources.launch import PACKAGES, has_elements
+    from tosa_edge.runtime.sources.gst_process import PACKAGES, has_elements
 
     has = elements or has_elements
     if not has("gdppay"):

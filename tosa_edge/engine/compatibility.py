@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX, rebuild
-from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import Host, Manifest
+from tosa_edge.engine.this_machine import Machine
 
 TITLES = {ONNXRUNTIME: "ONNX Runtime", TENSORRT: "TensorRT", TENSORRT_RTX: "TensorRT-RTX"}
 INSTALL = {

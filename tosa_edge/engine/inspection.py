@@ -8,7 +8,6 @@ from typing import Any
 
 from tosa_edge.engine import ONNXRUNTIME, rebuild
 from tosa_edge.engine.compatibility import EngineFile, compare, of_file
-from tosa_edge.engine.host import Machine, this_machine
 from tosa_edge.engine.layers import Layers, as_dict, of_optimised_graph, unknown
 from tosa_edge.engine.load import (
     graph_of_engine,
@@ -20,6 +19,7 @@ from tosa_edge.engine.load import (
 )
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import Machine, this_machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.engine import ONNXRUNTIME, rebuild
+from tosa_edge.engine.build_source import source_of
 from tosa_edge.engine.compatibility import TITLES, EngineFile, Mismatch, compare
-from tosa_edge.engine.host import Machine, tensorrt_module, this_machine
 from tosa_edge.engine.manifest import Manifest, NewerFormat, read_manifest
 from tosa_edge.engine.names import is_engine, manifest_path
-from tosa_edge.engine.source import source_of
+from tosa_edge.engine.this_machine import Machine, tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.files import read_bytes, sha256_of
+from tosa_edge.find_model import find_graph
 from tosa_edge.graph import LoadedGraph, graph_from_bytes, read_graph
-from tosa_edge.model import find_graph
 
 
 def load_graph(spec: str) -> LoadedGraph:

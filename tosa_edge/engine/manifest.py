@@ -13,10 +13,7 @@ from typing import Any
 
 from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, PRECISIONS
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.files import open_file
-from tosa_edge.info import GraphInfo
-from tosa_edge.interface import Port, check_interface
-from tosa_edge.schema import (
+from tosa_edge.field_checks import (
     Check,
     mapping,
     maybe,
@@ -30,6 +27,9 @@ from tosa_edge.schema import (
     truth,
     whole,
 )
+from tosa_edge.files import open_file
+from tosa_edge.graph_info import GraphInfo
+from tosa_edge.interface import Port, check_interface
 from tosa_edge.strict_json import MAX_BYTES, read_object
 
 FORMAT = 5

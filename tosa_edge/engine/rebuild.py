@@ -10,7 +10,7 @@ from tosa_edge.engine import TENSORRT_RTX
 from tosa_edge.engine.manifest import Manifest
 from tosa_edge.engine.names import parse_name
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import find_graph
+from tosa_edge.find_model import find_graph
 
 
 def command(

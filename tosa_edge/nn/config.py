@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import OUTPUT_KINDS, known_keys
+from tosa_edge.field_checks import line, number, one_of, record, some, whole
+from tosa_edge.graph_info import OUTPUT_KINDS, known_keys
 from tosa_edge.limits import PIXELS, TOKENS
-from tosa_edge.schema import line, number, one_of, record, some, whole
 from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
-from tosa_edge.model import bundled_models
+from tosa_edge.find_model import bundled_models
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.families import family_of

@@ -18,8 +18,8 @@ import numpy as np
 from tosa_edge.depth_model import Prediction
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.colour import HIGH, LOW
+from tosa_edge.runtime.drawn_distances import FARTHEST as DRAWN_FARTHEST
 from tosa_edge.runtime.pipeline import Predictor
-from tosa_edge.runtime.relative import FARTHEST as DRAWN_FARTHEST
 
 FARTHEST = 100.0
 SHAPES = (2.0, 20.0)  # how many times as far as near far may be: a wall behind a table, a hall

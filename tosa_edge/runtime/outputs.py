@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tosa_edge.atomic_files import remove
-from tosa_edge.claims import SUMMARY
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
+from tosa_edge.output_paths import SUMMARY
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sources import Source

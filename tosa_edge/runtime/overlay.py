@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tosa_edge.depth_model import Prediction
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
     from tosa_edge.pictures.fit import Fit
 
 # How much of a patch's light is left when no selection kept it.

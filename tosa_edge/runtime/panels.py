@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 
 from tosa_edge.depth_model import Prediction
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale, colour
 from tosa_edge.pictures.fit import Fit, plan
 from tosa_edge.pictures.opencv import opencv

@@ -21,8 +21,8 @@ import numpy as np
 
 from tosa_edge.depth_model import Prediction
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import GraphInfo
-from tosa_edge.runtime.handoff import Handoff
+from tosa_edge.graph_info import GraphInfo
+from tosa_edge.runtime.bounded_queue import Handoff
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source

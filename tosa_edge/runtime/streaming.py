@@ -13,7 +13,7 @@ import numpy as np
 
 from tosa_edge.depth_model import DepthModel, Prediction
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.runtime.refresh import FrameSummary, Refresh, look
 
 

@@ -20,11 +20,11 @@ from torch import Tensor
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.frames import augment, batch_indices
 from tosa_edge.training.loop import STATE, Pace, train
 from tosa_edge.training.losses import depth_distance, feature_distance
 from tosa_edge.training.parallel import device, join
 from tosa_edge.training.record import keep_distillation
+from tosa_edge.training.shard_batches import augment, batch_indices
 from tosa_edge.training.state import Masters, compute_type, step_of
 
 QUERY_STRIDE = 8

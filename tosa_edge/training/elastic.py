@@ -6,7 +6,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from tosa_edge.model import DEFAULT_SPREAD
+from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.field_checks import file_name, filled, maybe, number, pair, some, text, truth, whole
 from tosa_edge.files import read_bytes
-from tosa_edge.schema import file_name, filled, maybe, number, pair, some, text, truth, whole
 from tosa_edge.strict_json import MAX_BYTES
 
 if sys.version_info >= (3, 11):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.engine import ONNXRUNTIME
-from tosa_edge.engine.host import Machine
 from tosa_edge.engine.manifest import FAILED, FORMAT, NOT_RUN, PASSED, Judged, Manifest, Validation
 from tosa_edge.engine.names import manifest_path
+from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:

@@ -18,24 +18,24 @@ from tosa_edge.backends.opening import (
     refuse_other_provider,
 )
 from tosa_edge.engine import ONNXRUNTIME
+from tosa_edge.engine.build_source import precision_of
 from tosa_edge.engine.compatibility import TITLES
-from tosa_edge.engine.host import tensorrt_module, this_machine
 from tosa_edge.engine.load import check_engine, load_engine_graph, load_graph, manifest_of
 from tosa_edge.engine.names import is_engine
 from tosa_edge.engine.providers import AUTO, CPU
-from tosa_edge.engine.source import precision_of
+from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.export.attention_form import OPERATOR, to_attention_form
 from tosa_edge.export.plugin_form import to_plugin_form
+from tosa_edge.find_model import find_graph
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.model import find_graph
 from tosa_edge.plugins.library import load_library
 from tosa_edge.validate.bisect import Tensor, marked, shown, stream
 from tosa_edge.validate.references import graph_of
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.depth_data import find_pairs
-from tosa_edge.model import ASSETS
+from tosa_edge.find_model import ASSETS
 from tosa_edge.pictures.fit import plan
 from tosa_edge.pictures.reading import read_picture
 
 if TYPE_CHECKING:
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 CLIP = ASSETS / "clip.webm"
 # Two of each of the clip's three rooms: every picture costs several runs of the model.

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tosa_edge.engine.build_source import find_source, precision_of, source_of
 from tosa_edge.engine.load import load_graph
-from tosa_edge.engine.source import find_source, precision_of, source_of
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.graph import LoadedGraph
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 # In the words of whoever reads that two graphs differ in it.
 _SAME = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests import tiny
 from tosa_edge.depth_model import Prediction
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.fit import plan
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink

@@ -14,8 +14,8 @@ import pytest
 from tests import tiny
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
+from tosa_edge.runtime.drawn_distances import FARTHEST, drawn_distances
 from tosa_edge.runtime.intrinsics import Intrinsics
-from tosa_edge.runtime.relative import FARTHEST, drawn_distances
 from tosa_edge.runtime.sinks.rerun import RerunSink, required
 from tosa_edge.runtime.sinks.wrappers import NewestOnly
 

@@ -8,7 +8,7 @@ from tests import media
 from tests.training.datasets.make import write_colour, write_depth, write_pair
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.training.datasets import FORMATS, open_dataset
-from tosa_edge.training.frames import Shards
+from tosa_edge.training.shard_batches import Shards
 
 SIZE = (60, 90)
 

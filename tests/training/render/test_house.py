@@ -3,11 +3,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tosa_edge.training.render.clutter import drop
 from tosa_edge.training.render.frames import load_assets
 from tosa_edge.training.render.furnish import furnish
 from tosa_edge.training.render.house import build_rooms
 from tosa_edge.training.render.mesh import Material, box, merge
+from tosa_edge.training.render.place_clutter import drop
 from tosa_edge.training.render.placing import against_wall, put
 from tosa_edge.training.render.room import Room
 from tosa_edge.training.render.scene import Geometry, under_sky

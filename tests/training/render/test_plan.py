@@ -8,12 +8,12 @@ import pytest
 from tosa_edge.training.render import paint, thin
 from tosa_edge.training.render.decor import mirror
 from tosa_edge.training.render.frames import load_assets
+from tosa_edge.training.render.furniture_roles import suits
 from tosa_edge.training.render.house import build_rooms
 from tosa_edge.training.render.mesh import Material, box
 from tosa_edge.training.render.plan import LONGEST, main_room, neighbour, open_hole
 from tosa_edge.training.render.room import Room
 from tosa_edge.training.render.scene import Geometry, under_sky
-from tosa_edge.training.render.stock import suits
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from tests.nets import TINY
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.training.study.baselines import Merging, Pruning
 from tosa_edge.training.study.flops import (
     gflop,
     merging_at,
@@ -14,6 +13,7 @@ from tosa_edge.training.study.flops import (
     selector_cost,
     smaller_at,
 )
+from tosa_edge.training.study.merging_pruning import Merging, Pruning
 from tosa_edge.training.study.smaller import Smaller, sizes_of
 
 SHIPPED = ModelConfig()

@@ -11,12 +11,12 @@ from tosa_edge.backends import Backend
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.evaluation.depth_data import find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import evaluate
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, save_depth_net
 from tosa_edge.training.study import __main__ as command
 from tosa_edge.training.study import run
-from tosa_edge.training.study.frames import read_folder
+from tosa_edge.training.study.frame_sets import read_folder
 from tosa_edge.training.study.score import load_net, score_frames, score_nothing
 
 SIZE = (TINY.height, TINY.width)

@@ -14,11 +14,11 @@ import numpy as np
 from tosa_edge.atomic_files import AtomicFile, write_error
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import leads_out
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale
 from tosa_edge.pictures.opencv import opencv
+from tosa_edge.runtime.drawn_distances import drawn_distances
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
-from tosa_edge.runtime.relative import drawn_distances
 from tosa_edge.runtime.sinks import Result, Sink
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from tosa_edge.atomic_files import AtomicFile
 from tosa_edge.errors import MachineLacks
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale
+from tosa_edge.runtime.drawn_distances import FARTHEST, drawn_distances
 from tosa_edge.runtime.intrinsics import USUAL_FOV, CameraAt, Intrinsics
-from tosa_edge.runtime.relative import FARTHEST, drawn_distances
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.files import millimetres
 from tosa_edge.runtime.sinks.rerun_viewer import RerunViewer

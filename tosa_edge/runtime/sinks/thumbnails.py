@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.fit import Box, Fit, resample
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.overlay import drawn_tokens

@@ -10,7 +10,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.address import without_password
 from tosa_edge.runtime.sources.gdp import OutOfStep, read_pictures
-from tosa_edge.runtime.sources.launch import OPENING, STALL, Child
+from tosa_edge.runtime.sources.gst_process import OPENING, STALL, Child
 from tosa_edge.runtime.sources.reconnecting import Reconnecting
 
 

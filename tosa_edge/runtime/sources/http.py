@@ -18,7 +18,7 @@ from tosa_edge.pictures.reading import SUFFIXES, read_picture
 from tosa_edge.runtime.sources import Source
 from tosa_edge.runtime.sources.address import split, without_password
 from tosa_edge.runtime.sources.capture import CaptureSession
-from tosa_edge.runtime.sources.launch import OPENING
+from tosa_edge.runtime.sources.gst_process import OPENING
 from tosa_edge.runtime.sources.picture import PictureSource
 from tosa_edge.runtime.sources.reconnecting import Reconnecting
 from tosa_edge.runtime.sources.rtsp import open_stream

@@ -14,8 +14,8 @@ from tosa_edge.errors import MachineLacks
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.sources.address import without_password
 from tosa_edge.runtime.sources.capture import CaptureSession
+from tosa_edge.runtime.sources.gst_process import OPENING, PACKAGES, STALL, has_elements
 from tosa_edge.runtime.sources.gstreamer import GstreamerSession
-from tosa_edge.runtime.sources.launch import OPENING, PACKAGES, STALL, has_elements
 from tosa_edge.runtime.sources.reconnecting import Reconnecting, Session
 
 _LATENCY_MS = 100  # that packets may come late by

@@ -22,7 +22,7 @@ from tosa_edge.training.datasets.nyu_rooms import NYU_ROOMS
 from tosa_edge.training.datasets.plain import PLAIN
 from tosa_edge.training.datasets.seven_scenes import SEVEN_SCENES
 from tosa_edge.training.datasets.tum import TUM
-from tosa_edge.training.frames import Shards
+from tosa_edge.training.shard_batches import Shards
 
 FORMATS = (NYU_MAT, NYU_ROOMS, KITTI, DIODE, TUM, SEVEN_SCENES)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import paint
-from .drawn import woven_rug
+from .drawn_pictures import woven_rug
 from .mesh import Material, quad
 from .placing import footprint
 from .room import Room, on_wall, upright

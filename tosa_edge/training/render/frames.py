@@ -11,14 +11,14 @@ import numpy as np
 
 from . import camera as cameras
 from .catalogue import load_furniture
-from .clutter import drop
 from .furnish import furnish
+from .furniture_roles import Stock
 from .house import build_rooms
+from .place_clutter import drop
 from .room import Room
 from .scene import FARTHEST, Geometry, Scene, under_sky
 from .sensor import photograph
 from .shade import render
-from .stock import Stock
 from .textures import Photos, find_photos
 
 

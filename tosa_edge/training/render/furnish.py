@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import joinery, paint, thin, things
+from . import clutter_objects, generated_furniture, paint, thin
 from .decor import mirror, pictures, rug
+from .furniture_roles import Stock
 from .kitchen import kitchen
 from .mesh import Mesh, place
 from .placing import against_wall, footprint, in_the_open, put, top
 from .room import Room, upright
-from .stock import Stock
 from .textures import Photos
 
 
@@ -63,7 +63,11 @@ def _shrunk(spot, table: Mesh):
 
 def desk_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
     catalogue_desk = stock.pick("desk", rng) if rng.random() < 0.4 else None
-    desk = paint.restyle(catalogue_desk, rng, photos) if catalogue_desk else joinery.desk(rng, photos)
+    desk = (
+        paint.restyle(catalogue_desk, rng, photos)
+        if catalogue_desk
+        else generated_furniture.desk(rng, photos)
+    )
     stood = against_wall(room, desk, rng) if rng.random() < 0.8 else in_the_open(room, desk, rng)
     if stood is None:
         return
@@ -81,11 +85,17 @@ def desk_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
         for k in range(int(rng.choice([1, 1, 2, 2]))):
             spot = centre - facing * 0.12 + aside * (rng.uniform(-0.25, 0.25) if k == 0 else 0.55)
             room.meshes.append(
-                place(things.monitor(rng, photos), upright(spot, stood.high[2]), yaw + rng.normal(0, 0.2))
+                place(
+                    clutter_objects.monitor(rng, photos),
+                    upright(spot, stood.high[2]),
+                    yaw + rng.normal(0, 0.2),
+                )
             )
         room.meshes.append(
             place(
-                things.keyboard(rng), upright(centre + facing * 0.15, stood.high[2]), yaw + rng.normal(0, 0.1)
+                clutter_objects.keyboard(rng),
+                upright(centre + facing * 0.15, stood.high[2]),
+                yaw + rng.normal(0, 0.1),
             )
         )
     chairs_around(room, stood, stock, photos, rng)
@@ -166,7 +176,7 @@ def furnish(room: Room, stock: Stock, photos: Photos, rng: np.random.Generator) 
     thin_pieces(room, stock, photos, rng)
     if room.kind != "kitchen":
         for _ in range(rng.integers(0, 5)):
-            top(room, against_wall(room, joinery.bookcase(rng, photos), rng), 2)
+            top(room, against_wall(room, generated_furniture.bookcase(rng, photos), rng), 2)
         stand(room, "storage", int(rng.integers(1, 5)), stock, photos, rng)
         stand(room, "armchair", int(rng.integers(0, 2)), stock, photos, rng)
     stand(room, "plant", int(rng.integers(0, 2)), stock, photos, rng)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import joinery
+from . import generated_furniture
+from .furniture_roles import Stock
 from .mesh import place
 from .placing import against_wall, put, top
 from .room import Room, upright
-from .stock import Stock
 from .textures import Photos
 
 
 def kitchen(room: Room, stock: Stock, photos: Photos, rng) -> None:
     """Counters along one to three walls with cupboards over them, then the appliances."""
-    style = joinery.KitchenStyle.draw(rng, photos)
+    style = generated_furniture.KitchenStyle.draw(rng, photos)
     for index in rng.permutation(4)[: rng.integers(1, 4)]:
         start, along, inward, length = room.wall(int(index))
         run = length if rng.random() < 0.5 else rng.uniform(1.2, length)
@@ -26,7 +26,7 @@ def kitchen(room: Room, stock: Stock, photos: Photos, rng) -> None:
             low, run = _longest_clear(room, int(index), length)
         if run < 0.8:
             continue
-        counter = joinery.counter(run - 0.02, style, rng)
+        counter = generated_furniture.counter(run - 0.02, style, rng)
         yaw = np.arctan2(-inward[1], -inward[0]) - np.pi / 2
         stood = place(counter, upright(start + along * (low + run / 2) + inward * 0.31, 0), yaw)
         if not put(room, stood, gap=-0.01):
@@ -34,7 +34,7 @@ def kitchen(room: Room, stock: Stock, photos: Photos, rng) -> None:
         top(room, stood, int(run * rng.uniform(3, 9)))
         for at in np.arange(low + 0.3, low + run - 0.25, 0.6):
             if room.wall_free(int(index), at - 0.3, at + 0.3) and rng.random() < 0.75:
-                cupboard = joinery.wall_cupboard(style, rng)
+                cupboard = generated_furniture.wall_cupboard(style, rng)
                 room.meshes.append(
                     place(cupboard, upright(start + along * at + inward * 0.18, style.cupboard_low), yaw)
                 )

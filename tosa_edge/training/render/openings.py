@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import paint
-from .drawn import outdoors
+from .drawn_pictures import outdoors
 from .mesh import Material, Mesh, box, grid, place, quad
 from .room import Rectangle, Room, on_wall, upright
 from .scene import Light

@@ -13,7 +13,7 @@ import numpy as np
 from .camera import Camera
 from .light import bounce, direct, gloss
 from .scene import FARTHEST, Scene
-from .sight import Sight, look_along
+from .view_trace import Sight, look_along
 
 EDGE_SAMPLES = 3
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16

@@ -21,12 +21,12 @@ from tosa_edge import machine
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.console import console
 from tosa_edge.errors import TosaEdgeError, exit_code_of
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.progress import progress
 from tosa_edge.training.state import compute_type
-from tosa_edge.training.study.frames import FrameSet, read_folder, read_renders
+from tosa_edge.training.study.frame_sets import FrameSet, read_folder, read_renders
 from tosa_edge.training.study.results import Results
 from tosa_edge.training.study.run import Checkpoint, Scope, run, to_do
 from tosa_edge.training.study.tables import Report

@@ -17,12 +17,12 @@ import torch
 
 from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.evaluation import metrics
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.pictures.colour import colour
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.training.study.frames import Frame, read_renders
+from tosa_edge.training.study.frame_sets import Frame, read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import GROUPS, selecting
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.evaluation import metrics
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.training.state import compute_type
-from tosa_edge.training.study.frames import read_renders
+from tosa_edge.training.study.frame_sets import read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import study_variants
 

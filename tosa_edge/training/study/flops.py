@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.training.study.baselines import Merging, Pruning
+from tosa_edge.training.study.merging_pruning import Merging, Pruning
 from tosa_edge.training.study.smaller import Smaller, sizes_of
 
 Method = Pattern | Merging | Pruning | Smaller

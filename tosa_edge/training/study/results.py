@@ -21,7 +21,7 @@ from tosa_edge.files import sha256_of
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.training.study.flops import gflop, multiply_adds
-from tosa_edge.training.study.frames import FrameSet
+from tosa_edge.training.study.frame_sets import FrameSet
 from tosa_edge.training.study.score import score_nothing
 from tosa_edge.training.study.variants import Variant
 

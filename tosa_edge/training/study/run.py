@@ -12,7 +12,7 @@ import torch
 
 from tosa_edge.calibration.pictures import spread
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.training.study.frames import FrameSet
+from tosa_edge.training.study.frame_sets import FrameSet
 from tosa_edge.training.study.results import Results
 from tosa_edge.training.study.score import load_net, score_frames
 from tosa_edge.training.study.variants import Variant, study_variants

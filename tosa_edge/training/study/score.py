@@ -16,7 +16,7 @@ from tosa_edge.training.loop import flushed_denormals
 from tosa_edge.training.parallel import device
 from tosa_edge.training.study.flicker import flicker
 from tosa_edge.training.study.flops import Method
-from tosa_edge.training.study.frames import Frame
+from tosa_edge.training.study.frame_sets import Frame
 from tosa_edge.training.study.variants import predict
 
 METRICS = ("delta1", "absrel")

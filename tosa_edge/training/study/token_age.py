@@ -18,10 +18,10 @@ import numpy as np
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.errors import exit_code_of
 from tosa_edge.evaluation.metrics import score_relative
-from tosa_edge.model import DEFAULT_MODEL
+from tosa_edge.find_model import DEFAULT_MODEL
 from tosa_edge.runtime.refresh import look
 from tosa_edge.runtime.streaming import selections_for
-from tosa_edge.training.frames import Shards
+from tosa_edge.training.shard_batches import Shards
 
 ASIDE = (4, 12, 28, 56)  # pixels
 OTHERS = (1, 7)  # so many frames on is another scene

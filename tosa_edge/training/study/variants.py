@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tosa_edge.model import DEFAULT_SPREAD
+from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.training.study.baselines import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
+from tosa_edge.training.study.merging_pruning import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.smaller import Smaller, at_share, smaller_depth
 
 DENSE = "dense"

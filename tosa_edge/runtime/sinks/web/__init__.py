@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.web.guard import Guard, is_loopback, listen, name_for_people, token_for
 from tosa_edge.runtime.sinks.web.server import Server

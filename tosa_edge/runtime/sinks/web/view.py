@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tosa_edge.info import GraphInfo
+from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import COLOUR_MAPS, ColourScale, colour
 from tosa_edge.runtime.overlay import tokens_label
 from tosa_edge.runtime.sinks import Result

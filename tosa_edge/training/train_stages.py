@@ -16,17 +16,17 @@ from numpy.random import Generator
 from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
 from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.frames import augment, batch_indices, shrunk
 from tosa_edge.training.loop import STATE, WEIGHTS, Pace, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
+from tosa_edge.training.shard_batches import augment, batch_indices, shrunk
 from tosa_edge.training.shrink import PICTURES, shrink
 from tosa_edge.training.state import Masters, compute_type, step_of
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.nets import TINY, random_image, tiny_net
 from tosa_edge.nn.tosa import Pattern, attention
-from tosa_edge.training.study.baselines import (
+from tosa_edge.training.study.merging_pruning import (
     Merging,
     Pruning,
     match,

@@ -15,7 +15,7 @@ from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample, find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import FEWEST
 from tosa_edge.pictures.fit import Fit, plan, resample
-from tosa_edge.training.frames import Shards
+from tosa_edge.training.shard_batches import Shards
 
 FIT = "letterbox"  # what `tosa-edge evaluate` does unless told otherwise
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tosa_edge.runtime.handoff import Handoff
+from tosa_edge.runtime.bounded_queue import Handoff
 
 
 def test_a_giver_that_waits_loses_nothing():

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from tosa_edge.field_checks import Check, line, number, one_of, record, some, whole
 from tosa_edge.limits import PIXELS, TOKENS
-from tosa_edge.schema import Check, line, number, one_of, record, some, whole
 from tosa_edge.strict_json import read_object
 from tosa_edge.ways import Way
 

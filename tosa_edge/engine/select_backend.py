@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX, providers
 from tosa_edge.engine.compatibility import INSTALL, TITLES
-from tosa_edge.engine.host import Machine
 from tosa_edge.engine.providers import CPU
+from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.machine import version_numbers
 from tosa_edge.plugins.library import BUILD

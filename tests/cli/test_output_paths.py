@@ -171,7 +171,7 @@ def test_demo_replaces_a_demo_and_nothing_else(here, monkeypatch):
     (here / "assets" / "tosa_depth_s").mkdir(parents=True)
     shutil.copy(here / "m.onnx", here / "assets" / "tosa_depth_s" / "g1.onnx")
     shutil.copy(here / "v.webm", here / "assets" / "clip.webm")
-    monkeypatch.setattr("tosa_edge.model.ASSETS", here / "assets")
+    monkeypatch.setattr("tosa_edge.find_model.ASSETS", here / "assets")
     assert "replacing" not in call("demo").stderr
     (here / "demo" / "notes.txt").write_text("mine")
     again = call("demo")
@@ -257,7 +257,7 @@ def refused_last(result, what: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders of two runs at once")
 def test_two_runs_that_begin_together_have_a_folder_each(here):
-    from tosa_edge.claims import numbered
+    from tosa_edge.output_paths import numbered
 
     with numbered(here / "run", new=True) as one, numbered(here / "run", new=True) as other:
         assert (one.name, other.name) == ("run", "run-2")

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from tosa_edge import machine
 from tosa_edge.backends.opening import Opened, chosen, on_onnxruntime, open_model
 from tosa_edge.bench import memory
-from tosa_edge.bench.graphs import feeds_for, graph_of, split
 from tosa_edge.bench.interleave import Variant, interleave, rows
 from tosa_edge.bench.power import drawn
+from tosa_edge.bench.variant_graph import feeds_for, graph_of, split
 from tosa_edge.engine import ONNXRUNTIME
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.providers import AUTO, CPU
+from tosa_edge.engine.this_machine import this_machine
 
 
 def bench(

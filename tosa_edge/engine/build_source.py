@@ -9,12 +9,12 @@ from tosa_edge.engine import PRECISIONS
 from tosa_edge.engine.forms import form_for
 from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.find_model import ASSETS, WEIGHTS, find_graph
 from tosa_edge.graph import LoadedGraph, read_graph
-from tosa_edge.model import ASSETS, WEIGHTS, find_graph
 
 if TYPE_CHECKING:
     from tosa_edge.engine.manifest import Manifest
-    from tosa_edge.info import GraphInfo
+    from tosa_edge.graph_info import GraphInfo
 
 _HALF, _ATTENTION = ".fp16", ".attn"
 

@@ -5,7 +5,7 @@ from tests.nets import TINY
 from tests.training.study.conftest import write_frames
 from tosa_edge.calibration.pictures import spread
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.training.study.frames import read_folder, read_renders
+from tosa_edge.training.study.frame_sets import read_folder, read_renders
 
 SIZE = (TINY.height, TINY.width)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import paint
-from .drawn import desktop, label
+from .drawn_pictures import desktop, label
 from .mesh import Material, Mesh, box, lathe, merge, place, quad, tilt, tube
 from .textures import Photos, pattern
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.samples import ORIN, RTX4070, machine
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.selection import AUTO, NATIVE, PLUGIN, choose, choose_plugin
+from tosa_edge.engine.select_backend import AUTO, NATIVE, PLUGIN, choose, choose_plugin
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 H200 = replace(RTX4070, name="NVIDIA H200", sm=90)

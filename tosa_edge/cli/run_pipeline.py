@@ -48,9 +48,9 @@ def record(
     from dataclasses import replace
 
     from tosa_edge.atomic_files import write_bytes
-    from tosa_edge.claims import SUMMARY, claim, left_of_former, results_of
     from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.model import files_of
+    from tosa_edge.find_model import files_of
+    from tosa_edge.output_paths import SUMMARY, claim, left_of_former, results_of
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.outputs import OF_A_FOLDER, open_sinks, refuse_others, remove_former
     from tosa_edge.runtime.pipeline import stopped_by_signals
@@ -154,7 +154,7 @@ def _folder(
     stack: ExitStack, wanted: Outputs, sources: Sequence[Source], usual: Path | None, *, numbering: bool
 ) -> Path | None:
     """Where files go, if any: with `numbering` into a folder that holds no former run."""
-    from tosa_edge.claims import numbered
+    from tosa_edge.output_paths import numbered
 
     out = wanted.out
     if out is None and (wanted.of_frames or (not wanted.said and all(map(_ends, sources)))):

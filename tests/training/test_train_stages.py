@@ -20,13 +20,13 @@ from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.fit import BARS
 from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
-from tosa_edge.training.fit import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
-from tosa_edge.training.frames import Shards, augment, batch_indices
 from tosa_edge.training.loop import Pace, schedule
 from tosa_edge.training.losses import scale_and_shift_invariant
 from tosa_edge.training.parallel import Place
 from tosa_edge.training.recipe import Recipe, Stage
+from tosa_edge.training.shard_batches import Shards, augment, batch_indices
 from tosa_edge.training.state import Masters, compute_type, step_of
+from tosa_edge.training.train_stages import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
 
 STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
 RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint_every=3)
@@ -35,9 +35,9 @@ RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint
 RUN = """
 import sys
 from pathlib import Path
-from tests.training.test_fit import RECIPE
-from tosa_edge.training.fit import fit
-from tosa_edge.training.frames import Shards
+from tests.training.test_train_stages import RECIPE
+from tosa_edge.training.train_stages import fit
+from tosa_edge.training.shard_batches import Shards
 checkpoint, shards, out = map(Path, sys.argv[1:])
 fit(checkpoint, Shards(shards), out, RECIPE)
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import paint, things
+from . import clutter_objects, paint
 from .mesh import Material, Mesh, box, merge, place, quad, tilt, tube
 from .textures import Photos, pattern
 
@@ -71,14 +71,14 @@ def _row(rng, photos: Photos, x, end, front, z, room, fullness) -> list[Mesh]:
             x += rng.uniform(0.03, 0.3)
             continue
         if rng.random() < 0.12:
-            thing = things.small(rng, photos)
+            thing = clutter_objects.small(rng, photos)
             shrink = min(1.0, (room - 0.02) / thing.size[2])
             thing = place(thing, (0, 0, 0), scale=shrink)
             if x + thing.size[0] < end:
                 parts.append(place(thing, (x - thing.low[0], front + 0.02 - thing.low[1], z)))
             x += float(thing.size[0]) + 0.02
             continue
-        volume = things.book(rng, photos)
+        volume = clutter_objects.book(rng, photos)
         volume = place(volume, (0, 0, 0), scale=(1, 1, min(1.0, (room - 0.015) / volume.size[2])))
         lean = rng.random() < 0.06
         if lean:

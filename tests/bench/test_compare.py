@@ -12,13 +12,13 @@ from tests.exported import exported
 from tests.nets import random_image, tiny_pattern
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.bench import memory
-from tosa_edge.bench.graphs import feeds_for, graph_of
+from tosa_edge.bench.compare import bench
 from tosa_edge.bench.picture import room
 from tosa_edge.bench.profile import by_operator, profile
-from tosa_edge.bench.variants import bench
+from tosa_edge.bench.variant_graph import feeds_for, graph_of
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.info import KEY
+from tosa_edge.graph_info import KEY
 
 MB = 2**20
 

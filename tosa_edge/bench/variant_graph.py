@@ -15,9 +15,9 @@ from tosa_edge.bench.picture import room
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import is_engine
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.find_model import WEIGHTS
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.info import GraphInfo
-from tosa_edge.model import WEIGHTS
+from tosa_edge.graph_info import GraphInfo
 
 
 def graph_of(spec: str) -> LoadedGraph:

@@ -11,8 +11,8 @@ from tosa_edge import machine
 from tosa_edge.builder.build import build
 from tosa_edge.engine import BACKENDS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
-from tosa_edge.engine.host import this_machine
 from tosa_edge.engine.load import load_engine
+from tosa_edge.engine.this_machine import this_machine
 
 
 class Driver:

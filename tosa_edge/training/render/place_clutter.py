@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import paint, things
+from . import clutter_objects, paint
+from .furniture_roles import Stock
 from .mesh import Mesh, place, tilt
 from .room import Room
 from .scene import Geometry
-from .stock import Stock
 from .textures import Photos
 
 LEVEL = 0.012  # metres that the support under a thing's corners may differ
@@ -38,7 +38,7 @@ def drop(room: Room, scene: Geometry, stock: Stock, photos: Photos, rng: np.rand
 
 def _thing(stock: Stock, photos: Photos, rng) -> Mesh:
     model = stock.pick("small", rng) if rng.random() < 0.5 else None
-    thing = paint.restyle(model, rng, photos) if model is not None else things.small(rng, photos)
+    thing = paint.restyle(model, rng, photos) if model is not None else clutter_objects.small(rng, photos)
     if rng.random() < 0.06 and thing.size.max() < 0.35:
         thing = tilt(thing, int(rng.integers(2)), np.pi / 2)
     thing = place(thing, (0, 0, 0), rng.uniform(0, 2 * np.pi))
