@@ -21,7 +21,7 @@ from tosa_edge.graph import LoadedGraph
 # A relative model states no metres, and a ratio needs them: its float32 depth is laid out as a room's.
 NEAR, FAR = 1.0, 5.0
 
-Outputs = list[dict[str, np.ndarray]]
+OutputList = list[dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def outputs_of(
     pictures: np.ndarray,
     threads: int = 0,
     on_batch: Callable[[], None] = lambda: None,
-) -> Outputs:
+) -> OutputList:
     """What a graph makes of uint8 pictures [n, H, W, 3], a batch at a time."""
     found = []
     with OnnxRuntimeBackend(graph, threads) as backend:
@@ -58,7 +58,7 @@ def outputs_of(
     return found
 
 
-def compare(some: Outputs, exact: Outputs, kind: str) -> Agreement:
+def compare(some: OutputList, exact: OutputList, kind: str) -> Agreement:
     """`kind` is what the depth is, as the graph's description has it."""
     pairs = [
         (depth, reference)

@@ -13,12 +13,12 @@ import numpy as np
 from tosa_edge.calibration import table_cache
 from tosa_edge.calibration.agreement import Agreement, compare, outputs_of
 from tosa_edge.calibration.constants import Constants
-from tosa_edge.calibration.pictures import read_pictures, spread
+from tosa_edge.calibration.pictures import evenly_spaced, read_pictures
 from tosa_edge.calibration.placement import Layer, for_form
 from tosa_edge.calibration.quantised import quantised
 from tosa_edge.calibration.ranges import measure
 from tosa_edge.calibration.sensitivity import Cost, Kept, costs, keep_within
-from tosa_edge.calibration.settings import Settings, checked
+from tosa_edge.calibration.settings import Settings, layers_to_quantise
 from tosa_edge.calibration.table import Table
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
@@ -60,7 +60,7 @@ def calibrate(
 ) -> Calibrated:
     """Measures, or takes a table, and quantises; within the budget where one is given."""
     settings = settings or Settings()
-    layers = checked(graph, settings)
+    layers = layers_to_quantise(graph, settings)
     refused: list[str] = []
     pictures = np.empty(0, np.uint8)
     if data is not None:
@@ -83,7 +83,7 @@ def calibrate(
     kept: Kept | None = None
     ranked: list[Cost] = []
     if settings.compares:
-        some = pictures[spread(len(pictures), COMPARED)]
+        some = pictures[evenly_spaced(len(pictures), COMPARED)]
         kept, ranked = _within_max_drop(graph, layers, table, some, settings, on_step)
     higher = kept.layers if kept else ()
     model = quantised(graph, layers, table, settings.activations, higher)

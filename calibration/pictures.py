@@ -13,7 +13,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.held_out import refuse_held_out
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.pictures.reading import SUFFIXES
 from tosa_edge.runtime.sources import Source, open_source
 
@@ -54,10 +54,10 @@ def read_pictures(
         on_file(number, len(files))
     if not pictures:
         raise TosaEdgeError(refused[0] if refused else f"{path} holds no pictures", remedy)
-    return np.stack([pictures[i] for i in spread(len(pictures), most)]), refused
+    return np.stack([pictures[i] for i in evenly_spaced(len(pictures), most)]), refused
 
 
-def spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """At most `most` of the numbers below `count`, evenly."""
     chosen = min(count, most)
     return [i * count // chosen for i in range(chosen)]
@@ -69,7 +69,7 @@ def _files(path: Path, most: int) -> list[Path]:
         return [path]
     files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     pictures = [p for p in files if p.suffix.lower() in SUFFIXES | VIDEOS and not _is_depth(p)]
-    return [pictures[i] for i in spread(len(pictures), most)]
+    return [pictures[i] for i in evenly_spaced(len(pictures), most)]
 
 
 def _is_depth(path: Path) -> bool:
@@ -94,13 +94,13 @@ def _frames(path: Path, size: tuple[int, int], most: int, fit: str) -> list[np.n
 
 def _evenly(source: Source, size: tuple[int, int], most: int, fit: str) -> Iterator[np.ndarray]:
     """A recording that does not know its length is thinned as it grows: every 2nd, every 4th, ..."""
-    wanted = set(spread(source.frames, most)) if source.frames else None
+    wanted = set(evenly_spaced(source.frames, most)) if source.frames else None
     kept: list[np.ndarray] = []
     step = 1
     for frame in source:
         if frame.index % step or (wanted is not None and frame.index not in wanted):
             continue
-        kept.append(plan(frame.picture.shape[:2], size, fit).forward(frame.picture))
+        kept.append(fit_for(frame.picture.shape[:2], size, fit).forward(frame.picture))
         if wanted is None and len(kept) == 2 * most:
             kept, step = kept[::2], 2 * step
-    return iter([kept[i] for i in spread(len(kept), most)])
+    return iter([kept[i] for i in evenly_spaced(len(kept), most)])

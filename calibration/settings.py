@@ -44,7 +44,7 @@ class Settings:
         return self.compare or self.report or self.max_drop is not None
 
 
-def checked(graph: LoadedGraph, settings: Settings) -> list[Layer]:
+def layers_to_quantise(graph: LoadedGraph, settings: Settings) -> list[Layer]:
     """The layers to quantise, or an error that says why this cannot be done."""
     check_method(settings.method)
     check_activations(settings.activations)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tosa_edge.errors import CheckFailed, TosaEdgeError, exit_code_of
 from tosa_edge.plugins import compiler, kernel_file, launch, launch_facts
-from tosa_edge.plugins.kernel_list import ARCHITECTURES, Kernel, wanted
+from tosa_edge.plugins.kernel_list import ARCHITECTURES, Kernel, kernels_to_compile
 from tosa_edge.plugins.resources import launches_table, over_limits, ratios_table, table
 
 
@@ -21,13 +21,13 @@ def build(
     kernels: list[Kernel],
     jobs: int,
     on_step: Callable[[int, int], None] = lambda done, total: None,
-    every_way: bool = False,
+    every_variant: bool = False,
 ) -> tuple[bytes, dict[str, Any], list[list[dict[str, Any]]]]:
     """Compiles them on so many cores: the file's bytes, its index, and all that was compiled of each."""
     results = {}
     with ProcessPoolExecutor(jobs, initializer=compiler.prepare) as pool:
         futures = {
-            pool.submit(compiler.compile_one, kernel, every_way): place
+            pool.submit(compiler.compile_one, kernel, every_variant): place
             for place, kernel in enumerate(kernels)
         }
         try:
@@ -38,8 +38,10 @@ def build(
             pool.shutdown(cancel_futures=True)
             raise
     ordered = [results[place] for place in range(len(kernels))]
-    file, index = kernel_file.write(((ways[0][1], ways[0][0]) for ways in ordered), compiler.version())
-    return file, index, [[entry for _, entry in ways] for ways in ordered]
+    file, index = kernel_file.write(
+        ((variants[0][1], variants[0][0]) for variants in ordered), compiler.version()
+    )
+    return file, index, [[entry for _, entry in variants] for variants in ordered]
 
 
 def main() -> None:
@@ -66,13 +68,15 @@ def main() -> None:
         print(f"\r{done}/{total} kernels, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
 
     def kernels() -> list[Kernel]:
-        return [k for k in wanted(tuple(given.sm), given.quick) if given.only in (None, k.operator)]
+        return [
+            k for k in kernels_to_compile(tuple(given.sm), given.quick) if given.only in (None, k.operator)
+        ]
 
     file, index, compiled = build(kernels(), given.jobs, on_step, given.choose)
     print(file=sys.stderr)
     if given.choose:
-        chosen_from = (ways for ways in compiled if len(ways) > 1)
-        launch_facts.write(((e["way"], e) for ways in chosen_from for e in ways), compiler.version())
+        chosen_from = (variants for variants in compiled if len(variants) > 1)
+        launch_facts.write(((e["way"], e) for variants in chosen_from for e in variants), compiler.version())
         launch.forget()
     print(table(index))
     print(launches_table(kernels()))

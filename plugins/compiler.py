@@ -11,7 +11,7 @@ from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.plugins import launch_facts
-from tosa_edge.plugins.estimate import choose, fits
+from tosa_edge.plugins.estimate import fastest_fitting, fits
 from tosa_edge.plugins.kernel_file import HIDDEN_PARAMETERS
 from tosa_edge.plugins.kernel_list import Kernel
 from tosa_edge.plugins.machine_code import counted
@@ -56,18 +56,20 @@ def translate(kernel: Kernel, known: Mapping[str, float] | None = None, **option
         ) from failure
 
 
-def compile_one(kernel: Kernel, every_way: bool = False) -> list[tuple[bytes, dict[str, Any]]]:
+def compile_one(kernel: Kernel, every_variant: bool = False) -> list[tuple[bytes, dict[str, Any]]]:
     """The cubin and what the index says of it, and of what else was compiled: the best first.
 
     Args:
-        every_way: compile all ways to launch it, in half precision; otherwise only where the first is not
+        every_variant: compile all ways to launch it, in half precision; otherwise only where the first is not
             within its means.
     """
     made, half = [_compiled(kernel)], kernel.precision == "fp16"
-    if (every_way and half) or not fits(made[0][1], kernel.architecture):
-        made += [_compiled(way) for way in kernel.launch_options()[1:]]
-    ways = [(way.launch, entry) for way, (_, entry) in zip(kernel.launch_options(), made, strict=False)]
-    best = choose(ways, kernel.architecture, half) or 0
+    if (every_variant and half) or not fits(made[0][1], kernel.architecture):
+        made += [_compiled(variant) for variant in kernel.launch_options()[1:]]
+    variants = [
+        (variant.launch, entry) for variant, (_, entry) in zip(kernel.launch_options(), made, strict=False)
+    ]
+    best = fastest_fitting(variants, kernel.architecture, half) or 0
     return [made[best], *made[:best], *made[best + 1 :]]
 
 

@@ -33,7 +33,7 @@ Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Load:
+class KernelWork:
     """How often a kernel's loops turn: blocks, turns of each loop, turns of the loop inside."""
 
     blocks: int
@@ -43,23 +43,23 @@ class Load:
     bytes: int  # of the whole launch
 
 
-def load(launch: Launch, s: Sizes) -> Load:
+def kernel_work(launch: Launch, s: Sizes) -> KernelWork:
     """What one picture makes of a launch."""
     of = launch.constants
     if launch.kernel == "selective_attention_kernel":
         keys = _up(s.kept, of["BLOCK_N"])
         matrix = 4 * of["BLOCK_M"] * keys * of["HEAD_DIM"]
         blocks = math.ceil(s.kept / of["BLOCK_M"]) * s.heads
-        return Load(blocks, (keys // of["BLOCK_N"],), 0, matrix, cost.attention(s).bytes)
+        return KernelWork(blocks, (keys // of["BLOCK_N"],), 0, matrix, cost.attention(s).bytes)
     units, width = of["HIDDEN"] // UNITS, of["HEADS"] * of["HEAD_DIM"]
     if launch.kernel == "statistics_kernel":
         share = _up(math.ceil(s.tokens / PARTS), of["BLOCK_K"])
         blocks = math.ceil(s.queries / of["BLOCK_Q"]) * math.ceil(s.tokens / share)
         matrix = 2 * of["BLOCK_Q"] * share * width
-        return Load(blocks, (share // of["BLOCK_K"],), units, matrix, cost.statistics(s).bytes)
+        return KernelWork(blocks, (share // of["BLOCK_K"],), units, matrix, cost.statistics(s).bytes)
     turns = math.ceil(s.heads * s.queries / ROWS_MERGED), math.ceil(s.queries / of["BLOCK_Q"])
     matrix = 2 * of["BLOCK_K"] * _up(s.queries, of["BLOCK_Q"]) * width
-    return Load(math.ceil(s.tokens / of["BLOCK_K"]), turns, units, matrix, cost.columns(s).bytes)
+    return KernelWork(math.ceil(s.tokens / of["BLOCK_K"]), turns, units, matrix, cost.columns(s).bytes)
 
 
 def resident(gpu: Gpu, registers: int, threads: int, shared: int) -> int:
@@ -75,7 +75,7 @@ def resident(gpu: Gpu, registers: int, threads: int, shared: int) -> int:
 
 def microseconds(launch: Launch, facts: Facts, gpu: Gpu, s: Sizes) -> float:
     """The estimate. `facts`: registers, shared, and instructions as `machine_code.counted` gives them."""
-    work_of, warps = load(launch, s), launch.warps
+    work_of, warps = kernel_work(launch, s), launch.warps
     loops = facts["code"]["loops"]
     assert len(loops) == len(work_of.turns), f"{launch.kernel}: {len(loops)} loops, not {len(work_of.turns)}"
     total = list(facts["code"]["once"])
@@ -103,18 +103,18 @@ def fits(facts: Facts, architecture: int) -> bool:
     return not facts["spilled"] and facts["shared"] <= GPUS[architecture].shared_of_a_block * 1024
 
 
-def choose(ways: Sequence[tuple[Launch, Facts]], architecture: int, half: bool) -> int | None:
-    """Which of the compiled ways: the least product of estimates at the sizes that ship; None: none fits.
+def fastest_fitting(variants: Sequence[tuple[Launch, Facts]], architecture: int, half: bool) -> int | None:
+    """Which of the compiled variants: the least product of estimates at the sizes that ship; None: none fits.
 
     Of equals the first.
     """
-    if len(ways) == 1:
-        return 0 if fits(ways[0][1], architecture) else None
+    if len(variants) == 1:
+        return 0 if fits(variants[0][1], architecture) else None
     scores = [
         math.prod(microseconds(launch, facts, GPUS[architecture], s) for s in shipped(launch, half))
         if fits(facts, architecture)
         else math.inf
-        for launch, facts in ways
+        for launch, facts in variants
     ]
     best = min(scores)
     return None if best == math.inf else scores.index(best)

@@ -38,7 +38,7 @@ class Kernel:
         return {n: SCALARS.get(n) or POINTERS.get(n, f"*{self.precision}") for n in names}
 
 
-def wanted(architectures: tuple[int, ...] = ARCHITECTURES, quick: bool = False) -> list[Kernel]:
+def kernels_to_compile(architectures: tuple[int, ...] = ARCHITECTURES, quick: bool = False) -> list[Kernel]:
     """Every kernel to compile; `quick`: one model's, in half precision."""
     return [
         Kernel(operator, precision, tuple(shape.items()), step, one, architecture)

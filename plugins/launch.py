@@ -3,7 +3,7 @@
 PyTorch and the ahead-of-time build both ask here, so they launch the same kernels in the same way. What
 nothing here fits (another precision, a wider model) stays with the host's own operators.
 
-Kernels that compute more than they move have several ways to be launched: how much of a side a program
+Kernels that compute more than they move have several launch variants: how much of a side a program
 holds, how much of the other it walks over at a time, by how many warps. Which is best hangs on the GPU:
 `estimate.py` chooses from what compilers made of each (`facts.json`), and the first is for where nothing is
 known. Nothing may spill on any architecture; `make kernels` checks.
@@ -25,7 +25,7 @@ WIDEST_MAP = 384  # heads x head dimension of an importance kernel: its other si
 WIDEST_ROW = 4096
 # Held, walked, warps, stages. The more scores a thread has, the fewer instructions go to what all of them
 # share (the convolutions' weights); the fewer it has, the sooner a block is done and the more blocks fit.
-# The other ways of single precision are for where a compiler spills.
+# The other variants of single precision are for where a compiler spills.
 IMPORTANCE = {
     True: ((64, 16, 8, 2), (64, 16, 4, 2), (32, 16, 2, 2), (16, 64, 8, 2)),
     False: ((32, 16, 8, 1), (16, 16, 4, 1), (32, 16, 4, 1)),
@@ -81,8 +81,8 @@ def importance(
 ) -> list[Launch]:
     """Both launches, as is best on an architecture (87 is compute capability 8.7)."""
     shape = {"HEADS": heads, "HEAD_DIM": head_dim, "HIDDEN": hidden, "PARTS": PARTS}
-    ways = [_importance(shape, *blocks) for blocks in IMPORTANCE[half]]
-    return [_best(step, half, architecture) for step in zip(*ways, strict=True)]
+    variants = [_importance(shape, *blocks) for blocks in IMPORTANCE[half]]
+    return [_best(step, half, architecture) for step in zip(*variants, strict=True)]
 
 
 def _importance(
@@ -106,8 +106,8 @@ def gather(width: int) -> list[Launch]:
 
 @lru_cache
 def attention(half: bool, head_dim: int, architecture: int | None = None) -> list[Launch]:
-    ways = tuple(_attention(head_dim, *blocks) for blocks in ATTENTION[half])
-    return [_best(ways, half, architecture)]
+    variants = tuple(_attention(head_dim, *blocks) for blocks in ATTENTION[half])
+    return [_best(variants, half, architecture)]
 
 
 def _attention(head_dim: int, queries: int, keys: int, warps: int, stages: int) -> Launch:
@@ -123,7 +123,7 @@ def scatter(width: int, in_place: bool = False) -> list[Launch]:
     return [Launch("token_scatter", "token_scatter_kernel", constants, grid, warps, contract=False)]
 
 
-def plan(
+def plan_launches(
     operator: str,
     shapes: Mapping[str, tuple[int, ...]],
     half: bool,
@@ -158,10 +158,10 @@ def run(
     attributes: Mapping[str, Any],
     architecture: int | None = None,
 ) -> None:
-    """Launches an operator's kernels on tensors (or anything like them) that `plan` has said yes to."""
+    """Launches an operator's kernels on tensors, or the like, that `plan_launches` has an answer for."""
     first = next(iter(inputs.values()))
     shapes, half = {n: tuple(t.shape) for n, t in inputs.items()}, first.element_size() == 2
-    planned = plan(operator, shapes, half, attributes, architecture)
+    planned = plan_launches(operator, shapes, half, attributes, architecture)
     assert planned is not None, "no kernel for these shapes"
     launches, sizes = planned
     arguments = {**inputs, **outputs, **attributes, **sizes}
@@ -180,9 +180,13 @@ def forget() -> None:
     attention.cache_clear()
 
 
-def _best(ways: tuple[Launch, ...], half: bool, architecture: int | None) -> Launch:
-    place = launch_facts.first(ways, half, architecture) if architecture is not None and len(ways) > 1 else 0
-    return replace(ways[place], others=ways[:place] + ways[place + 1 :])
+def _best(variants: tuple[Launch, ...], half: bool, architecture: int | None) -> Launch:
+    place = (
+        launch_facts.first(variants, half, architecture)
+        if architecture is not None and len(variants) > 1
+        else 0
+    )
+    return replace(variants[place], others=variants[:place] + variants[place + 1 :])
 
 
 def _power_of_two(width: int) -> int:

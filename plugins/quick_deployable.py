@@ -94,7 +94,7 @@ def compiled(
     from tosa_edge.plugins.compiler import prepare, translate
 
     fixed = all(size >= 0 for shape in shapes.values() for size in shape)
-    planned = launch.plan(operator.name, shapes, precision == "fp16", attributes) if fixed else None
+    planned = launch.plan_launches(operator.name, shapes, precision == "fp16", attributes) if fixed else None
     if planned is None:
         raise TosaEdgeError(
             f"there is no {operator.name} kernel for shapes {shapes}",

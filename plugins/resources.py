@@ -68,31 +68,34 @@ def table(index: dict[str, Any]) -> str:
 
 
 def launches_table(kernels: Iterable[Kernel]) -> str:
-    """Every way to launch kernels in half precision that something is known of; what is chosen has a star.
+    """Every variant of a launch in half precision that something is known of; what is chosen has a star.
 
     Registers of a thread, warps that a multiprocessor holds at a time, estimates at the sizes that ship.
     """
     rows: dict[str, dict[int, str]] = {}
     for kernel in (k for k in kernels if k.precision == "fp16" and k.launch.others):
         shape = " ".join(f"{n} {v}" for n, v in kernel.shape)
-        for way in sorted(kernel.launch_options(), key=lambda k: str(k.launch.constants)):
-            of, known = way.launch.constants, launch_facts.of(way.launch, True, kernel.architecture)
+        for variant in sorted(kernel.launch_options(), key=lambda k: str(k.launch.constants)):
+            of, known = (
+                variant.launch.constants,
+                launch_facts.lookup(variant.launch, True, kernel.architecture),
+            )
             if known is not None:
                 blocks = "x".join(str(of[n]) for n in of if n.startswith("BLOCK"))
-                name = f"{way.launch.kernel} {shape}, {blocks}, {way.launch.warps} warps"
-                star = "*" if way.launch == kernel.launch else " "
-                text = _cell(way.launch, known, kernel.architecture) + star
+                name = f"{variant.launch.kernel} {shape}, {blocks}, {variant.launch.warps} warps"
+                star = "*" if variant.launch == kernel.launch else " "
+                text = _cell(variant.launch, known, kernel.architecture) + star
                 rows.setdefault(name, {})[kernel.architecture] = text
     return _columns("registers/warps us at 433, us at 1369", rows)
 
 
-def _cell(way: Launch, known: Facts, architecture: int) -> str:
+def _cell(variant: Launch, known: Facts, architecture: int) -> str:
     if not fits(known, architecture):
         return "spills" if known["spilled"] else "too big"
     gpu = GPUS[architecture]
-    blocks = resident(gpu, known["registers"], way.warps * 32, known["shared"])
-    taken = (f"{microseconds(way, known, gpu, s):.1f}" for s in shipped(way, half=True))
-    return f"{known['registers']}/{blocks * way.warps} {' '.join(taken)}"
+    blocks = resident(gpu, known["registers"], variant.warps * 32, known["shared"])
+    taken = (f"{microseconds(variant, known, gpu, s):.1f}" for s in shipped(variant, half=True))
+    return f"{known['registers']}/{blocks * variant.warps} {' '.join(taken)}"
 
 
 def ratios_table(architectures: Iterable[int]) -> str:
@@ -115,7 +118,7 @@ def importance_limit(architecture: int, stride: int) -> float | None:
 def importance_ratio(architecture: int, stride: int) -> float | None:
     """None: nothing is known of the kernels on this architecture."""
     steps = [
-        (step, launch_facts.of(step, True, architecture))
+        (step, launch_facts.lookup(step, True, architecture))
         for step in launch.importance(True, 6, 64, 12, architecture)
     ]
     known = [(step, found) for step, found in steps if found is not None]

@@ -27,7 +27,7 @@ from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import MachineLacks
 from tosa_edge.runtime import pipeline
-from tosa_edge.runtime.outputs import Outputs, open_sinks
+from tosa_edge.runtime.outputs import OutputOptions, open_sinks
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.callback import CallbackSink
 from tosa_edge.runtime.sinks.rerun import RerunSink
@@ -93,7 +93,7 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="soak-", dir=asked.out))
     model = DepthModel.load(str(tiny.save(place / "m.onnx", tiny.selective_info())), threads=1)
     source = open_source(f"test://48x32?fps=0&frames={asked.frames}")
-    wanted = Outputs(
+    wanted = OutputOptions(
         place / "o", place / "o/v.webm", depth_maps=True, pictures=True, clouds=True, serve=True, port=0
     )
     told: list[str] = []

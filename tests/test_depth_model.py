@@ -13,7 +13,7 @@ import tosa_edge
 from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_bgr_is_the_same_frame_turned_round(models):
 def test_the_bars_of_a_bgr_frame_have_the_same_colour(models):
     """They are seen by the network: red and blue of them must not change places with the frame's."""
     picture = tiny.picture(20, 90)
-    fit = plan((20, 90), (tiny.HEIGHT, tiny.WIDTH), "letterbox")
+    fit = fit_for((20, 90), (tiny.HEIGHT, tiny.WIDTH), "letterbox")
     np.testing.assert_array_equal(fit.forward(picture), fit.forward(picture[..., ::-1], bgr=True))
     model = DepthModel.load(str(models["selective"]))
     ours, theirs = model.predict(picture), model.predict(picture[..., ::-1], bgr=True)

@@ -33,7 +33,7 @@ from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.reading import read_picture
 from tosa_edge.pictures.size import size_of
-from tosa_edge.protobuf_walk import every
+from tosa_edge.protobuf_walk import messages_of
 from tosa_edge.training.datasets import tum
 from tosa_edge.training.recipe import FOLDER, parse_recipe, read_recipe
 
@@ -77,7 +77,7 @@ def read_graph(data: bytes) -> None:
     except ValueError as error:
         raise AssertionError("a user would see a traceback") from error
     graph.info.check()
-    for tensor in every(graph.proto, "TensorProto"):
+    for tensor in messages_of(graph.proto, "TensorProto"):
         assert tensor.data_location != onnx.TensorProto.EXTERNAL
         assert not tensor.external_data
     assert graph_from_bytes(graph.bytes(), PLACE / "e.onnx").info == graph.info

@@ -216,7 +216,7 @@ def test_every_verb_that_writes_claims_its_outputs():
     assert writing == set(CLAIMS)
     for name, place in CLAIMS.items():
         calls = [n for n in ast.walk(ast.parse((ROOT / place).read_text())) if isinstance(n, ast.Call)]
-        assert any(getattr(call.func, "id", "") == "claim" for call in calls), place
+        assert any(getattr(call.func, "id", "") == "refuse_overwrites" for call in calls), place
         assert "--force" in {o for p in verbs[name].params for o in p.opts}
 
 

@@ -18,7 +18,7 @@ from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.find_model import DEFAULT_MODEL
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.interface import check_interface, check_outputs
-from tosa_edge.pictures.fit import Fit, check_mode, plan
+from tosa_edge.pictures.fit import Fit, check_mode, fit_for
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class DepthModel:
         self.provider = backend.provider
         self._check_ports(backend)
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
-        self._lane = backend.lane
+        self._acquire = backend.acquire
         try:
-            self.fit_on_gpu = backend.has_lanes and self._fits_on_gpu()
+            self.fit_on_gpu = backend.can_acquire and self._fits_on_gpu()
         except BaseException:
             backend.deactivate()
             raise
@@ -129,8 +129,8 @@ class DepthModel:
         began = time.perf_counter()
         if is_on_gpu(frame) or self.fit_on_gpu:
             return self._predict_on_gpu(frame, bgr, kept)
-        picture = checked(frame)
-        fit = plan((picture.shape[0], picture.shape[1]), (self.info.height, self.info.width), self.fit)
+        picture = as_rgb_uint8(frame)
+        fit = fit_for((picture.shape[0], picture.shape[1]), (self.info.height, self.info.width), self.fit)
         image = fit.forward(picture, bgr)
         feeds = {"image": image[None], **self._reused(kept)}
         prepared = time.perf_counter()
@@ -169,18 +169,20 @@ class DepthModel:
         self.close()
 
     def _predict_on_gpu(self, frame: Any, bgr: bool, kept: Any) -> Prediction:
-        if not self._backend.has_lanes:
+        if not self._backend.can_acquire:
             raise TosaEdgeError(
                 f"the frame is on a GPU, and {self.label} runs on the CPU",
                 "Copy it to the host, or load an engine: tosa-edge build --backend tensorrt.",
             )
-        from tosa_edge.cuda.frame_runner import Frames
+        from tosa_edge.cuda.frame_runner import FrameRunner
 
         size = self.info.height, self.info.width
-        picture = frame if is_on_gpu(frame) else checked(frame)
+        picture = frame if is_on_gpu(frame) else as_rgb_uint8(frame)
         feeds = self._reused(kept)
-        with self._lane() as lane:
-            found = Frames.of(lane).run(picture, lambda shape: plan(shape, size, self.fit), bgr, feeds)
+        with self._acquire() as execution:
+            found = FrameRunner.of(execution).run(
+                picture, lambda shape: fit_for(shape, size, self.fit), bgr, feeds
+            )
         rows = found.tokens if self.info.ways else None
         chosen = kept if found.tokens is None or self.info.ways else found.tokens
         return Prediction(found.depth, chosen, found.fit, found.times_ms, rows)
@@ -206,11 +208,11 @@ class DepthModel:
 
     def _fits_on_gpu(self) -> bool:
         """The kernels are there, and this GPU's driver takes them."""
-        from tosa_edge.cuda.frame_runner import Frames
+        from tosa_edge.cuda.frame_runner import FrameRunner
 
         try:
-            with self._lane() as lane:
-                Frames.of(lane)
+            with self._acquire() as execution:
+                FrameRunner.of(execution)
         except MachineLacks as error:
             logging.getLogger("tosa_edge").warning(
                 "%s: frames are fitted by the CPU, which costs time with each: %s", self.label, error.what
@@ -260,7 +262,7 @@ def is_batch(frame: Any) -> bool:
 
 
 def _check_batch(frames: Any) -> None:
-    """What is wrong with the frames together; each by itself is `checked` later."""
+    """What is wrong with the frames together; each by itself is `as_rgb_uint8` later."""
     if not len(frames):
         raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
     if isinstance(frames, (list, tuple)) and any(map(is_on_gpu, frames)):
@@ -278,7 +280,7 @@ def _check_batch(frames: Any) -> None:
         )
 
 
-def checked(frame: Any) -> np.ndarray:
+def as_rgb_uint8(frame: Any) -> np.ndarray:
     """The frame as uint8 [H, W, 3], or an error that says what it should have been."""
     if frame is None:
         raise TosaEdgeError(

@@ -16,7 +16,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
 from tosa_edge.find_model import WEIGHTS
 from tosa_edge.limits import BYTES
-from tosa_edge.protobuf_walk import every
+from tosa_edge.protobuf_walk import messages_of
 
 if TYPE_CHECKING:
     import onnx
@@ -27,7 +27,7 @@ def put_weights_inside(proto: onnx.ModelProto, folder: Path, sha256: str) -> Non
     import onnx
 
     outside = onnx.TensorProto.EXTERNAL
-    external = [t for t in every(proto, "TensorProto") if t.data_location == outside or t.external_data]
+    external = [t for t in messages_of(proto, "TensorProto") if t.data_location == outside or t.external_data]
     if not external:
         return
     weights = folder / WEIGHTS

@@ -43,7 +43,7 @@ def sha256(value: Any) -> str:
     return value
 
 
-def whole(least: int, most: int) -> Check:
+def integer(least: int, most: int) -> Check:
     def check(value: Any) -> int:
         # True is an int to Python, and no count.
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -62,7 +62,7 @@ def number(least: float, most: float) -> Check:
     return check
 
 
-def truth(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("is not true or false")
     return value
@@ -79,11 +79,11 @@ def one_of(allowed: Iterable[str]) -> Check:
     return check
 
 
-def maybe(inner: Check) -> Check:
+def optional(inner: Check) -> Check:
     return lambda value: None if value is None else inner(value)
 
 
-def some(inner: Check, most: int = 64) -> Check:
+def list_of(inner: Check, most: int = 64) -> Check:
     """A list, as a tuple."""
 
     def check(value: Any) -> tuple[Any, ...]:
@@ -119,11 +119,11 @@ def setting(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return whole(-(2**63), 2**63)(value)
+        return integer(-(2**63), 2**63)(value)
     return number(-1e300, 1e300)(value) if isinstance(value, float) else text(value)
 
 
-def record(raw: Any, checks: dict[str, Check]) -> dict[str, Any]:
+def exact_fields(raw: Any, checks: dict[str, Check]) -> dict[str, Any]:
     """Exactly the fields of `checks`, each checked; the first fault is named."""
     if not isinstance(raw, dict):
         raise ValueError("is not an object")
@@ -142,7 +142,7 @@ def record(raw: Any, checks: dict[str, Check]) -> dict[str, Any]:
     return found
 
 
-def filled(kind: type, raw: Any, checks: dict[str, Check]) -> Any:
+def dataclass_from(kind: type, raw: Any, checks: dict[str, Check]) -> Any:
     """A dataclass from an object that may leave out what has a default."""
     if not isinstance(raw, dict):
         raise ValueError(f"{kind.__name__.lower()} is not a table")
@@ -150,4 +150,4 @@ def filled(kind: type, raw: Any, checks: dict[str, Check]) -> Any:
     if unknown:
         raise ValueError(f"{kind.__name__.lower()} has no {', '.join(unknown)[:200]!a}")
     given = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
-    return kind(**record({**given, **raw}, checks))
+    return kind(**exact_fields({**given, **raw}, checks))

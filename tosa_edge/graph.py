@@ -20,7 +20,7 @@ from tosa_edge.finite import is_finite
 from tosa_edge.graph_info import KEY, GraphInfo
 from tosa_edge.inlined_size import check_inlined_size
 from tosa_edge.interface import check_interface, ports_of
-from tosa_edge.protobuf_walk import every
+from tosa_edge.protobuf_walk import messages_of
 
 if TYPE_CHECKING:
     import onnx
@@ -122,7 +122,7 @@ def _check_contents(proto: onnx.ModelProto, path: Path) -> None:
         check_inlined_size(proto, f"the graph {path}, its functions written out")
     except ValueError as error:
         raise TosaEdgeError(f"{path} cannot be run: {error}", remedy) from error
-    for found in every(proto, "SparseTensorProto", "NodeProto", "TrainingInfoProto"):
+    for found in messages_of(proto, "SparseTensorProto", "NodeProto", "TrainingInfoProto"):
         kind = found.DESCRIPTOR.name
         if kind == "SparseTensorProto":
             raise TosaEdgeError(f"{path} holds sparse weights, which claim any size in a few bytes", remedy)
@@ -143,7 +143,7 @@ def _check_interface(proto: onnx.ModelProto, info: GraphInfo, path: Path) -> Non
 
 
 def _check_weights(proto: onnx.ModelProto, path: Path) -> None:
-    for tensor in every(proto, "TensorProto"):
+    for tensor in messages_of(proto, "TensorProto"):
         if not is_finite(tensor):
             raise TosaEdgeError(
                 f"the weight {tensor.name[:60]!a} of {path} holds NaN or infinity",

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from tosa_edge.field_checks import Check, line, number, one_of, record, some, whole
+from tosa_edge.field_checks import Check, exact_fields, integer, line, list_of, number, one_of
 from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.strict_json import read_object
 from tosa_edge.ways import Way
@@ -16,7 +16,7 @@ OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
 
 # No camera, no network and no batch has more; and what is computed from them stays a number to count with.
 _MOST = 1 << 16
-_side, _layers = whole(1, _MOST), some(whole(0, _MOST), _MOST)
+_side, _layers = integer(1, _MOST), list_of(integer(0, _MOST), _MOST)
 _CHECKS: dict[str, Check] = {
     "name": line,
     "height": _side,
@@ -31,9 +31,9 @@ _CHECKS: dict[str, Check] = {
     "selective_layers": _layers,
     "selections": _layers,
     "keep": number(0, 1),
-    "kept": whole(0, _MOST**2),
-    "query_stride": whole(1, _MOST**2),
-    "group": whole(0, _MOST),
+    "kept": integer(0, _MOST**2),
+    "query_stride": integer(1, _MOST**2),
+    "group": integer(0, _MOST),
     "selector": line,
     "spread": number(0, _MOST),
 }
@@ -117,7 +117,7 @@ class GraphInfo:
 
     def check(self) -> None:
         """Raises ValueError on a description that cannot be true, our error on one beyond the limits."""
-        record({name: value for name, value in vars(self).items() if name != "ways"}, _CHECKS)
+        exact_fields({name: value for name, value in vars(self).items() if name != "ways"}, _CHECKS)
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.height}x{self.width} is not a multiple of the patch {self.patch}")
         size = f"a graph of {self.batch} pictures of {self.width}x{self.height}"

@@ -1,4 +1,4 @@
-"""What a verb may write, decided in one place before any work: `claim`.
+"""What a verb may write, decided in one place before any work: `refuse_overwrites`.
 
 No input is ever an output, whatever name it goes by. A former result of ours may be replaced where the verb
 says so; of anything else that is there already nothing is, unless the user asks for it with `--force`.
@@ -21,7 +21,7 @@ SUMMARY = "summary.json"
 _OF_A_RUN = {"frames", "latency_ms", "outputs", "source"}
 
 
-def claim(
+def refuse_overwrites(
     outputs: Iterable[Path],
     inputs: Iterable[Path],
     *,
@@ -58,7 +58,7 @@ def claim(
 
 
 @contextmanager
-def numbered(folder: Path, *, new: bool = False) -> Iterator[Path]:
+def new_run_folder(folder: Path, *, new: bool = False) -> Iterator[Path]:
     """A folder for a run: FOLDER itself, or FOLDER-2, FOLDER-3 and so on where a former run is.
 
     It is made at once, so that of two runs that begin together each has its own; and goes again when nothing

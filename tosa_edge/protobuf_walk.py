@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def every(message: Any, *kinds: str) -> Iterator[Any]:
+def messages_of(message: Any, *kinds: str) -> Iterator[Any]:
     """The messages of those kinds in `message`, however deep."""
     waiting = [message]
     while waiting:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.field_checks import Check, number, one_of, record, some, whole
+from tosa_edge.field_checks import Check, exact_fields, integer, list_of, number, one_of
 
 WAYS = ("pairs", "quads", "windows", "groups")
 MOST_LAYERS = 256
 _share = number(0, 1)
 _CHECKS: dict[str, Check] = {
-    "layers": some(whole(0, MOST_LAYERS), MOST_LAYERS),
+    "layers": list_of(integer(0, MOST_LAYERS), MOST_LAYERS),
     "way": one_of(WAYS),
-    "anew": whole(1, MOST_LAYERS),
+    "anew": integer(1, MOST_LAYERS),
     "whole": _share,
     "pairs": _share,
     "merged": _share,
@@ -30,7 +30,7 @@ _SPEC = re.compile(
 class Way:
     """A run of layers in which rows stand for tokens.
 
-    After every `anew` layers the rows are found anew. `whole` and `pairs` are shares of the 2x2 windows:
+    After every `anew` layers the rows are found anew. `integer` and `pairs` are shares of the 2x2 windows:
     those that stay whole, and those that become two pairs; the rest become one row each. `merged` is the
     share of all patches that each merging takes away.
 
@@ -62,7 +62,7 @@ class Way:
     @classmethod
     def from_object(cls, raw: Any) -> Way:
         """From JSON; raises ValueError for what is none."""
-        found = cls(**record(raw, _CHECKS))
+        found = cls(**exact_fields(raw, _CHECKS))
         first = found.layers[0] if found.layers else 0
         if found.layers != tuple(range(first, first + len(found.layers))) or found.whole + found.pairs > 1:
             raise ValueError(f"a way has layers {found.layers[:8]}, shares {found.whole:g}, {found.pairs:g}")

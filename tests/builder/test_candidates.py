@@ -25,8 +25,8 @@ from tosa_edge.engine import TENSORRT, TENSORRT_RTX, rebuild
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Plugin, Validation
 from tosa_edge.engine.select_backend import NATIVE, PLUGIN
-from tosa_edge.engine.tensorrt_builder import Plan as Made
-from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.engine.tensorrt_builder import SerializedEngine as Made
+from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form
@@ -69,7 +69,7 @@ def robot(tmp_path, monkeypatch):
     orin = machine(ORIN, host=on_jetson().host, plugin_sha256=SHA)
     here = SimpleNamespace(times=(4.0, 3.5), verdicts=[], loaded=[], machine=orin)
 
-    def build_plan(trt, name, graph, targets, gpu, on_progress):
+    def fake_build(trt, name, graph, targets, gpu, on_progress):
         here.loaded.append(plugin_nodes(graph.proto))
         return Made(f"engine with {plugin_nodes(graph.proto)} plugins".encode(), {"strongly_typed": True})
 
@@ -84,7 +84,7 @@ def robot(tmp_path, monkeypatch):
         machine=lambda backends: here.machine,
         tensorrt=lambda name: SimpleNamespace(__version__="10.3.0"),
         load_library=load_library,
-        build_plan=build_plan,
+        build_serialized_engine=fake_build,
         time_engines=lambda trt, engines, info: here.times,
         validate=validate,
     )
@@ -184,7 +184,7 @@ def test_a_plugin_form_without_its_plugin_is_one_line():
     plugin = LoadedGraph(to_plugin_form(graph.proto), graph.info, graph.label)
     assert plugin_nodes(plugin.proto) == 3 * 3 + 9
     with pytest.raises(TosaEdgeError, match=r"cannot take .*Plugin not found.*TokenImportance") as error:
-        build_plan(trt, TENSORRT_RTX, plugin)
+        build_serialized_engine(trt, TENSORRT_RTX, plugin)
     assert "\n" not in error.value.what
 
 

@@ -15,7 +15,7 @@ from tosa_edge.engine.forms import Form, form_for
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.manifest import FAILED, PASSED, Validation
 from tosa_edge.engine.names import manifest_path
-from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.export.attention_form import attentions, to_attention_form
 from tosa_edge.validate.references import graph_of
@@ -80,9 +80,9 @@ def test_the_plain_form_where_attention_cannot_be_fused(model):
     def unfused(trt, backend, graph, *arguments):
         if attentions(graph.proto):
             raise TosaEdgeError("TensorRT 10.14 did not build m: no fused\nkernel", "Try another.")
-        return build_plan(trt, backend, graph, *arguments)
+        return build_serialized_engine(trt, backend, graph, *arguments)
 
-    built = make(model, steps=Steps(build_plan=unfused))
+    built = make(model, steps=Steps(build_serialized_engine=unfused))
     (note,) = [note for note in built.notes if "attention" in note]
     assert note.endswith("the plain form is: TensorRT 10.14 did not build m: no fused kernel")
     manifest, _ = check_engine(built.engine, to_run=False)
@@ -102,7 +102,7 @@ def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain
     def crashing(trt, backend, graph, *arguments):
         if crashed and not attentions(graph.proto):
             raise TosaEdgeError("TensorRT did not build m: an illegal address", "Start again.")
-        return build_plan(trt, backend, graph, *arguments)
+        return build_serialized_engine(trt, backend, graph, *arguments)
 
     def validated(engine, manifest, graph, machine, on_step):
         result = verdicts.pop(0)
@@ -111,7 +111,7 @@ def test_where_the_attention_form_crashes_the_gpu_the_next_build_takes_the_plain
         manifest_path(engine).write_text(manifest.to_json())
         return manifest, None, ()
 
-    steps = Steps(build_plan=crashing, validate=validated)
+    steps = Steps(build_serialized_engine=crashing, validate=validated)
 
     def make():
         return build(str(model), "fp16", TENSORRT_RTX, out=model.parent / "e", steps=steps)

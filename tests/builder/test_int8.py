@@ -40,8 +40,8 @@ def pictures(tmp_path, monkeypatch):
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt-rtx"])
 def test_pictures_to_an_engine(tmp_path, model, pictures, backend):
     steps = []
-    watch = BuildProgress(on_step=lambda what, done, total: steps.append(what))
-    built = build(str(model), "int8", backend, pictures, out=tmp_path / "e", watch=watch)
+    progress = BuildProgress(on_step=lambda what, done, total: steps.append(what))
+    built = build(str(model), "int8", backend, pictures, out=tmp_path / "e", progress=progress)
     manifest, _ = check_engine(built.engine, to_run=False)
     assert (manifest.precision, manifest.pictures) == ("int8", str(pictures))
     assert steps

@@ -27,7 +27,7 @@ from tosa_edge.cli import app
 from tosa_edge.engine import ONNXRUNTIME, PRECISIONS, TENSORRT_RTX
 from tosa_edge.engine.inspection import describe_engine
 from tosa_edge.engine.load import check_engine, load_graph
-from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.export.names import ambiguous_names
 from tosa_edge.find_model import ASSETS, WEIGHTS, bundled_models
 
@@ -174,7 +174,7 @@ def config_of(model: str) -> dict:
 def test_the_plain_form_in_half_builds_too(model, variant):
     """For TensorRT before 10.14, and where attention cannot be fused."""
     graph = load_graph(f"{model}:{variant}.fp16")
-    settings = build_plan(tensorrt_rtx, TENSORRT_RTX, graph).settings
+    settings = build_serialized_engine(tensorrt_rtx, TENSORRT_RTX, graph).settings
     assert "network.attention.fp16" not in settings
     assert settings["network.softmax.fp32"] >= config_of(model)["layers"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests import media, tiny
-from tosa_edge.calibration.pictures import read_pictures, spread
+from tosa_edge.calibration.pictures import evenly_spaced, read_pictures
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation import held_out
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.runtime.sources.video import VideoSource
 
 SIZE = (28, 42)
@@ -21,9 +21,9 @@ def brightness(pictures):
 
 
 def test_they_are_spread_evenly():
-    assert spread(10, 3) == [0, 3, 6]
-    assert spread(2, 5) == [0, 1]
-    assert spread(0, 5) == []
+    assert evenly_spaced(10, 3) == [0, 3, 6]
+    assert evenly_spaced(2, 5) == [0, 1]
+    assert evenly_spaced(0, 5) == []
 
 
 def test_they_are_fitted_as_the_runtime_fits_them(tmp_path):
@@ -31,7 +31,7 @@ def test_they_are_fitted_as_the_runtime_fits_them(tmp_path):
     picture = tiny.picture(60, 60)
     for fit in ("letterbox", "crop", "stretch"):
         (read,), _ = read_pictures(path, SIZE, 1, fit=fit)
-        np.testing.assert_array_equal(read, plan((60, 60), SIZE, fit).forward(picture))
+        np.testing.assert_array_equal(read, fit_for((60, 60), SIZE, fit).forward(picture))
 
 
 def test_a_video_gives_frames_of_all_its_length(tmp_path):

@@ -257,9 +257,9 @@ def refused_last(result, what: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders of two runs at once")
 def test_two_runs_that_begin_together_have_a_folder_each(here):
-    from tosa_edge.output_paths import numbered
+    from tosa_edge.output_paths import new_run_folder
 
-    with numbered(here / "run", new=True) as one, numbered(here / "run", new=True) as other:
+    with new_run_folder(here / "run", new=True) as one, new_run_folder(here / "run", new=True) as other:
         assert (one.name, other.name) == ("run", "run-2")
     assert not one.exists()
     assert not other.exists()

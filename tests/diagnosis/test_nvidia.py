@@ -7,7 +7,7 @@ import pytest
 from tests.diagnosis.jetsons import ORIN, THOR, lay
 from tests.engine import samples
 from tosa_edge.diagnosis import OK, OPTIONAL, nvidia
-from tosa_edge.engine.select_backend import AUTO, choose
+from tosa_edge.engine.select_backend import AUTO, select_backend
 from tosa_edge.errors import MachineLacks
 
 CARD = {
@@ -66,9 +66,9 @@ def test_a_toolkit_that_does_not_say(text):
 
 
 def test_what_auto_takes_and_why():
-    (here,) = nvidia.chosen(choose(AUTO, samples.machine()))
+    (here,) = nvidia.chosen(select_backend(AUTO, samples.machine()))
     assert here.value.startswith("onnxruntime: no NVIDIA GPU here")
-    (on_orin,) = nvidia.chosen(choose(AUTO, samples.machine(samples.ORIN)))
+    (on_orin,) = nvidia.chosen(select_backend(AUTO, samples.machine(samples.ORIN)))
     assert on_orin.value == "tensorrt: the best of what this machine runs"
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tosa_edge.builder.build import build
-from tosa_edge.engine.store import claimed
+from tosa_edge.engine.store import build_lock
 
 
 def build_for_ever(specs: list[str], out: Path, begun) -> None:
@@ -22,6 +22,6 @@ def build_once(spec: str, out: Path, results) -> None:
 
 
 def hold(engine: Path, held, seconds: float) -> None:
-    with claimed(engine):
+    with build_lock(engine):
         held.set()
         time.sleep(seconds)

@@ -12,7 +12,7 @@ from onnx.helper import make_node
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.engine import TENSORRT_RTX
-from tosa_edge.engine.tensorrt_builder import build_plan
+from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.find_model import ASSETS
 from tosa_edge.graph import LoadedGraph, read_graph
 
@@ -50,7 +50,10 @@ def test_scores_that_are_transposed_are_not_fused():
     graph = read_graph(ASSETS / "tosa_depth_t" / "dense.fp16.onnx")
     ways = {"as it is": lambda node: [node], "logarithms": by_logarithms, "transposed": transposed}
     graphs = {name: rewritten(graph, way) for name, way in ways.items()}
-    fused = {name: b"_gemm_mha" in build_plan(trt, TENSORRT_RTX, one).data for name, one in graphs.items()}
+    fused = {
+        name: b"_gemm_mha" in build_serialized_engine(trt, TENSORRT_RTX, one).data
+        for name, one in graphs.items()
+    }
     assert fused == {"as it is": True, "logarithms": True, "transposed": False}
     picture = np.random.default_rng(0).integers(0, 256, (1, 252, 336, 3), np.uint8)
     depths = []

@@ -14,7 +14,7 @@ from tests.engine.samples import for_rtx, manifest, of_graph, on_jetson
 from tests.fuzzing import fuzz
 from tosa_edge.engine.manifest import (
     FORMAT,
-    Judged,
+    CheckResult,
     Manifest,
     NewerFormat,
     Plugin,
@@ -53,7 +53,9 @@ def encoded(value) -> bytes:
         for_rtx(precision="int8", calibration="b" * 64, pictures="/pictures of the room", keep=1),
         manifest(validation=Validation("passed", "depth within 0.3 %")),
         manifest(
-            validation=Validation("failed", "x", (Judged("a", None, 0.5, False), Judged("b", 1, None, True)))
+            validation=Validation(
+                "failed", "x", (CheckResult("a", None, 0.5, False), CheckResult("b", 1, None, True))
+            )
         ),
         of_graph(tiny.selective_info()),
         manifest(provider=Provider("rtx", "0.5.0")),
@@ -170,7 +172,9 @@ _values = st.recursive(
 
 
 FAILED = manifest(
-    validation=Validation("failed", "x", (Judged("a", None, 0.5, False), Judged("b", 1, None, True)))
+    validation=Validation(
+        "failed", "x", (CheckResult("a", None, 0.5, False), CheckResult("b", 1, None, True))
+    )
 )
 
 

@@ -78,14 +78,14 @@ def test_without_a_gpu_nothing_changes(monkeypatch):
     monkeypatch.setattr(providers, "find_gpu", lambda: None)
     for here in ((), (RTX, TENSORRT, CUDA)):
         monkeypatch.setattr(providers, "installed", lambda here=here: here)
-        assert providers.choose(AUTO) == (CPU, ())
+        assert providers.select_provider(AUTO) == (CPU, ())
 
 
 @pytest.mark.parametrize("provider", [CUDA, TENSORRT, RTX])
 def test_one_that_is_not_installed(monkeypatch, provider):
     monkeypatch.setattr(providers, "version", lambda name: None)
     with pytest.raises(MachineLacks, match="is not installed") as error:
-        providers.choose(provider)
+        providers.select_provider(provider)
     assert "pip install" in error.value.remedy
 
 
@@ -148,7 +148,7 @@ def test_what_was_compiled_is_for_one_version_and_one_gpu(gpu, monkeypatch, tmp_
 
 def test_auto_takes_the_best_that_starts_and_says_what_it_passed_over(gpu, monkeypatch):
     works(monkeypatch, CUDA)
-    found, notes = providers.choose(AUTO)
+    found, notes = providers.select_provider(AUTO)
     assert found == CUDA
     assert [note.split(":")[0] for note in notes[:2]] == [
         "--provider rtx is passed over",
@@ -156,7 +156,7 @@ def test_auto_takes_the_best_that_starts_and_says_what_it_passed_over(gpu, monke
     ]
     assert notes[2].endswith("by its provider cuda")
     works(monkeypatch)
-    found, notes = providers.choose(AUTO)
+    found, notes = providers.select_provider(AUTO)
     assert (found, len(notes)) == (CPU, 3)
 
 
@@ -198,7 +198,7 @@ def test_an_onnx_runtime_before_plugins(monkeypatch):
 
 
 def test_a_choice_that_there_is_not():
-    for ask in (providers.choose, lambda name: open_model("tosa_depth_t", provider=name)):
+    for ask in (providers.select_provider, lambda name: open_model("tosa_depth_t", provider=name)):
         with pytest.raises(TosaEdgeError, match="there is no --provider 'gpu'"):
             ask("gpu")
 

@@ -48,7 +48,7 @@ def test_without_a_gpu_it_is_not_even_tried(provider):
     assert provider in providers.installed()
     with pytest.raises(MachineLacks, match="needs an NVIDIA GPU"):
         providers.start(provider)
-    assert providers.choose("auto") == ("cpu", ())
+    assert providers.select_provider("auto") == ("cpu", ())
 
 
 @pytest.mark.gpu

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.samples import ORIN, RTX4070, machine
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
-from tosa_edge.engine.select_backend import AUTO, NATIVE, PLUGIN, choose, choose_plugin
+from tosa_edge.engine.select_backend import AUTO, NATIVE, PLUGIN, choose_plugin, select_backend
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 
 H200 = replace(RTX4070, name="NVIDIA H200", sm=90)
@@ -34,16 +34,16 @@ def without(*backends, gpu=None):
     ],
 )
 def test_auto_is_the_best_that_runs_here(here, backend):
-    assert choose(AUTO, here).backend == backend
+    assert select_backend(AUTO, here).backend == backend
 
 
 def test_auto_says_what_else_could_be():
-    assert "--backend tensorrt-rtx builds for RTX cards" in choose(AUTO, machine()).notes[0]
-    note = choose(AUTO, without(TENSORRT, TENSORRT_RTX, gpu=RTX4070)).notes[0]
+    assert "--backend tensorrt-rtx builds for RTX cards" in select_backend(AUTO, machine()).notes[0]
+    note = select_backend(AUTO, without(TENSORRT, TENSORRT_RTX, gpu=RTX4070)).notes[0]
     assert note == (
         "NVIDIA GeForce RTX 4070 is not used: TensorRT-RTX is not installed. Do: pip install 'tosa-edge[rtx]'"
     )
-    assert "'tosa-edge[tensorrt]'" in choose(AUTO, without(TENSORRT, gpu=H200)).notes[0]
+    assert "'tosa-edge[tensorrt]'" in select_backend(AUTO, without(TENSORRT, gpu=H200)).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def test_auto_says_what_else_could_be():
 )
 def test_what_is_not_there_is_never_replaced(backend, here, what, remedy):
     with pytest.raises(MachineLacks) as error:
-        choose(backend, here)
+        select_backend(backend, here)
     assert what in error.value.what
     assert remedy in error.value.remedy
 
 
 def test_targets_are_for_tensorrt_rtx():
-    assert choose(TENSORRT_RTX, machine(), (86,)).backend == TENSORRT_RTX
+    assert select_backend(TENSORRT_RTX, machine(), (86,)).backend == TENSORRT_RTX
     for backend in (AUTO, ONNXRUNTIME, TENSORRT):
         with pytest.raises(TosaEdgeError, match="--target is for tensorrt-rtx"):
-            choose(backend, machine(ORIN), (86,))
+            select_backend(backend, machine(ORIN), (86,))
 
 
 HERE = Path("libtosa_edge_plugins.so")

@@ -23,7 +23,7 @@ from tosa_edge import machine
 from tosa_edge.builder.build import build
 from tosa_edge.engine.load import check_engine, load_graph
 from tosa_edge.engine.names import manifest_path
-from tosa_edge.engine.store import claimed, save
+from tosa_edge.engine.store import build_lock, save
 from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.errors import TosaEdgeError
 
@@ -129,7 +129,7 @@ def test_killed_between_any_two_steps(tmp_path, monkeypatch, step):
         assert step in (4, 5)  # the new engine is in place, and its manifest is not
     else:
         assert data == old
-    with claimed(engine):
+    with build_lock(engine):
         assert left_behind(tmp_path) == sorted([".e.onnx.lock", engine.name, f"{engine.name}.json"])
 
 
@@ -170,14 +170,14 @@ def test_who_waits_is_told_and_a_dead_holder_lets_go(tmp_path):
         told.append("waiting")
         os.kill(child.pid, signal.SIGKILL)
 
-    with claimed(engine, kill_it):
+    with build_lock(engine, kill_it):
         assert told == ["waiting"]
     child.join()
     assert left_behind(tmp_path) == []
 
 
 def test_a_failed_build_takes_its_folders_with_it(tmp_path):
-    with pytest.raises(ZeroDivisionError), claimed(tmp_path / "a" / "b" / "e.onnx"):
+    with pytest.raises(ZeroDivisionError), build_lock(tmp_path / "a" / "b" / "e.onnx"):
         raise ZeroDivisionError
     assert left_behind(tmp_path) == []
 
@@ -186,6 +186,6 @@ def test_neighbours_keep_their_temporary_files(tmp_path):
     ours, theirs = tmp_path / ".e[1].part-7.onnx", tmp_path / ".e1.part-7.onnx"
     for path in (ours, theirs):
         path.touch()
-    with claimed(tmp_path / "e[1].onnx"):
+    with build_lock(tmp_path / "e[1].onnx"):
         assert not ours.exists()
     assert left_behind(tmp_path) == [theirs.name]

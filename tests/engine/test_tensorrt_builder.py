@@ -19,7 +19,7 @@ from tosa_edge.builder.build import BuildProgress, build
 from tosa_edge.engine import TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.load import check_engine
 from tosa_edge.engine.tensorrt_builder import (
-    build_plan,
+    build_serialized_engine,
     check_plugins,
     known_targets,
     workspace_limit,
@@ -40,7 +40,7 @@ def graph(about=None) -> LoadedGraph:
 
 @pytest.mark.parametrize("about", [tiny.info(), tiny.selective_info(), tiny.selective_info(form="reuse")])
 def test_builds_every_form(about):
-    plan = build_plan(trt, TENSORRT_RTX, graph(about))
+    plan = build_serialized_engine(trt, TENSORRT_RTX, graph(about))
     assert plan.data[:4] == b"vtrt"
     assert (plan.settings["strongly_typed"], plan.settings["tf32"]) == (True, False)
     assert plan.settings["network.plugins"] == 0
@@ -49,8 +49,10 @@ def test_builds_every_form(about):
 
 def test_builds_a_bundled_graph_and_says_what_was_not_done(tmp_path):
     shares = []
-    watch = BuildProgress(on_step=lambda what, done, total: shares.append(done / total))
-    built = build(f"{DEFAULT_MODEL}:g3", "fp16", TENSORRT_RTX, targets=(86, 89), out=tmp_path, watch=watch)
+    progress = BuildProgress(on_step=lambda what, done, total: shares.append(done / total))
+    built = build(
+        f"{DEFAULT_MODEL}:g3", "fp16", TENSORRT_RTX, targets=(86, 89), out=tmp_path, progress=progress
+    )
     assert built.engine.name == f"{DEFAULT_MODEL}-g3-252x336-b1.fp16.tensorrt-rtx.sm86.sm89.engine"
     manifest, data = check_engine(built.engine, to_run=False)
     assert len(data) > 40e6  # the weights, in half
@@ -65,14 +67,14 @@ def test_builds_a_bundled_graph_and_says_what_was_not_done(tmp_path):
 def test_the_targets_it_names_are_those_it_takes():
     known = known_targets(trt)
     assert {80, 86, 89, 120} <= set(known)
-    assert build_plan(trt, TENSORRT_RTX, graph(), tuple(known)).data
+    assert build_serialized_engine(trt, TENSORRT_RTX, graph(), tuple(known)).data
 
 
 def test_a_graph_it_cannot_take_is_one_line_that_names_the_node():
     bad = graph()
     bad.proto.graph.node.append(onnx.helper.make_node("NoSuchOperator", ["depth"], ["x"], name="culprit"))
     with pytest.raises(TosaEdgeError, match=r"TensorRT-RTX .* cannot take tiny: .*NoSuchOperator") as error:
-        build_plan(trt, TENSORRT_RTX, bad)
+        build_serialized_engine(trt, TENSORRT_RTX, bad)
     assert "culprit" in error.value.what
     assert "\n" not in error.value.what
 
@@ -89,7 +91,7 @@ def test_ctrl_c_ends_the_build_and_leaves_nothing(tmp_path):
             time.sleep(0.3)
 
     with pytest.raises(KeyboardInterrupt):
-        build(str(model), backend=TENSORRT_RTX, out=tmp_path / "e", watch=BuildProgress(on_step=press))
+        build(str(model), backend=TENSORRT_RTX, out=tmp_path / "e", progress=BuildProgress(on_step=press))
     assert pressed
     assert left_behind(tmp_path) == ["m.onnx"]
 
@@ -149,7 +151,7 @@ def test_the_workspace_is_limited_where_memory_is_shared(monkeypatch):
     assert workspace_limit(ORIN) == 1500 * 2**20
     assert workspace_limit(RTX4070) is None
     assert workspace_limit(None) is None
-    plan = build_plan(trt, TENSORRT_RTX, graph(), gpu=ORIN)
+    plan = build_serialized_engine(trt, TENSORRT_RTX, graph(), gpu=ORIN)
     assert plan.settings["workspace_bytes"] == 1500 * 2**20
 
 

@@ -28,7 +28,7 @@ def reference(about: GraphInfo | None = None) -> OnnxRuntimeBackend:
     return OnnxRuntimeBackend(graph(about), threads=1)
 
 
-def on_tensorrt(trt: ModuleType, about: GraphInfo | None = None, **options: Any) -> TensorRtBackend:
+def open_tensorrt(trt: ModuleType, about: GraphInfo | None = None, **options: Any) -> TensorRtBackend:
     def open_engine(data: bytes) -> Any:
         return trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(data)
 

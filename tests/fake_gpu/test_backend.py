@@ -44,7 +44,7 @@ def same(ours, theirs) -> None:
 @pytest.mark.parametrize("graphs", [True, False])
 def test_host_arrays_give_host_arrays_that_can_be_kept(fake, trt, integrated, graphs):
     fake.machine(integrated=integrated)
-    with models.on_tensorrt(trt, graphs=graphs) as backend:
+    with models.open_tensorrt(trt, graphs=graphs) as backend:
         found = [backend.infer({"image": image(seed)}) for seed in range(4)]
         assert fake.calls("cuGraphLaunch") > 0 or not graphs
     for seed, outputs in enumerate(found):
@@ -52,7 +52,7 @@ def test_host_arrays_give_host_arrays_that_can_be_kept(fake, trt, integrated, gr
 
 
 def test_its_ports_are_those_of_the_graph(fake, trt):
-    with models.on_tensorrt(trt) as backend, models.reference() as reference:
+    with models.open_tensorrt(trt) as backend, models.reference() as reference:
         assert backend.inputs == reference.inputs == (Port("image", "uint8", image().shape),)
         assert backend.outputs == reference.outputs
 
@@ -61,8 +61,8 @@ def test_its_ports_are_those_of_the_graph(fake, trt):
 @pytest.mark.parametrize("integrated", [False, True])
 def test_device_arrays_give_device_arrays_that_can_be_kept(fake, trt, graphs, integrated):
     fake.machine(integrated=integrated)
-    with models.on_tensorrt(trt, graphs=graphs) as backend:
-        with backend.lane():
+    with models.open_tensorrt(trt, graphs=graphs) as backend:
+        with backend.acquire():
             given = [Foreign(image(seed)) for seed in range(4)]
         found = [backend.infer({"image": array}) for array in given]
         assert all(isinstance(value, DeviceArray) for outputs in found for value in outputs.values())
@@ -70,27 +70,27 @@ def test_device_arrays_give_device_arrays_that_can_be_kept(fake, trt, graphs, in
             same(outputs, expected(seed))
         assert len({outputs["depth"].pointer for outputs in found}) == 4
         del outputs, found
-        with backend.lane():
+        with backend.acquire():
             for array in given:
                 array.free()
 
 
 def test_a_tensor_stays_with_us_until_the_copy_is_done(fake, trt):
-    with models.on_tensorrt(trt) as backend, backend.lane() as lane:
-        producer = Stream(lane.context)
+    with models.open_tensorrt(trt) as backend, backend.acquire() as execution:
+        producer = Stream(execution.context)
         array = Foreign(image(), stream=producer.handle)
-        lane.feed({"image": OfTorch(array, producer)})  # and nobody else holds it
+        execution.feed({"image": OfTorch(array, producer)})  # and nobody else holds it
         assert len(dlpack._exported) == 1
-        lane.replay()
-        same(dict(lane.results_on_gpu()), expected())
-        lane.settle()
+        execution.replay()
+        same(dict(execution.results_on_gpu()), expected())
+        execution.settle()
         assert not dlpack._exported
         array.free()
 
 
 def test_results_let_go_are_used_again_and_given_back(fake, trt):
-    with models.on_tensorrt(trt) as backend:
-        with backend.lane():
+    with models.open_tensorrt(trt) as backend:
+        with backend.acquire():
             given = Foreign(image())
         for _ in range(3):
             backend.infer({"image": given})
@@ -99,7 +99,7 @@ def test_results_let_go_are_used_again_and_given_back(fake, trt):
             backend.infer({"image": given})
         assert fake.live()["memory"] == most
         kept = backend.infer({"image": given})["depth"]
-        with backend.lane():
+        with backend.acquire():
             given.free()
     same({"depth": kept}, {"depth": expected()["depth"]})  # it outlives the backend
     assert fake.live() == {"memory": 1, "primary": 1}
@@ -116,8 +116,8 @@ def test_each_call_under_way_has_a_context_of_its_own_and_they_are_used_again(fa
                 barrier.wait()
             answers.setdefault(seed, []).append(backend.infer({"image": image(seed)}))
 
-    with models.on_tensorrt(trt) as backend:
-        with backend.lane(), backend.lane():
+    with models.open_tensorrt(trt) as backend:
+        with backend.acquire(), backend.acquire():
             assert fake_trt.Engine.contexts == 2
         threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
         for thread in threads:
@@ -141,7 +141,7 @@ def test_each_call_under_way_has_a_context_of_its_own_and_they_are_used_again(fa
 def test_an_applications_own_context_is_used_and_left_as_it_was(fake, trt):
     own = fake.context()
     call("cuCtxPushCurrent", own)
-    backend = models.on_tensorrt(trt)
+    backend = models.open_tensorrt(trt)
     backend.activate()
     given = Foreign(image())  # in the application's context
     same(backend.infer({"image": given}), expected())
@@ -160,7 +160,7 @@ def test_an_applications_own_context_is_used_and_left_as_it_was(fake, trt):
 
 
 def test_an_array_of_another_context_is_refused(fake, trt):
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         call("cuCtxPushCurrent", fake.context())
         given = Foreign(image())
         with pytest.raises(TosaEdgeError, match="another CUDA context") as error:
@@ -182,7 +182,7 @@ def test_an_array_of_another_context_is_refused(fake, trt):
     ],
 )
 def test_wrong_feeds_are_told_what_is_right(fake, trt, feeds):
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         with pytest.raises(TosaEdgeError, match="tiny did not run") as error:
             backend.infer(feeds)
         assert f"image uint8 [1, {tiny.HEIGHT}, {tiny.WIDTH}, 3]" in error.value.remedy
@@ -191,17 +191,17 @@ def test_wrong_feeds_are_told_what_is_right(fake, trt, feeds):
 
 
 def test_an_array_with_gaps_is_refused_by_the_backend(fake, trt):
-    with models.on_tensorrt(trt) as backend:
-        with backend.lane():
+    with models.open_tensorrt(trt) as backend:
+        with backend.acquire():
             given = Foreign(np.zeros((1, 3, tiny.HEIGHT, tiny.WIDTH), np.uint8)).permuted(0, 2, 3, 1)
         with pytest.raises(TosaEdgeError, match="axes in another order"):
             backend.infer({"image": given})
-        with backend.lane():
+        with backend.acquire():
             given.free()
 
 
 def test_activating_and_deactivating_twice_is_harmless(fake, trt):
-    backend = models.on_tensorrt(trt)
+    backend = models.open_tensorrt(trt)
     for _ in range(2):
         backend.activate()
         backend.activate()
@@ -216,19 +216,19 @@ def test_activating_and_deactivating_twice_is_harmless(fake, trt):
 
 
 def test_closed_in_the_middle_of_a_call_it_ends_as_it_would_have(fake, trt):
-    backend = models.on_tensorrt(trt)
+    backend = models.open_tensorrt(trt)
     backend.activate()
-    with backend.lane() as lane:
+    with backend.acquire() as execution:
         backend.deactivate()
-        lane.feed({"image": image()})
-        lane.replay()
-        same(dict(lane.results_on_host()), expected())
+        execution.feed({"image": image()})
+        execution.replay()
+        same(dict(execution.results_on_host()), expected())
     gc.collect()
     assert fake_trt.Engine.contexts == 0
 
 
 def test_what_tensorrt_refuses_is_said(fake, trt):
-    with models.on_tensorrt(trt, graphs=False) as backend:
+    with models.open_tensorrt(trt, graphs=False) as backend:
         fake_trt.behaviour["refuses"] = True
         with pytest.raises(TosaEdgeError, match="TensorRT did not run tiny"):
             backend.infer({"image": image()})
@@ -236,14 +236,14 @@ def test_what_tensorrt_refuses_is_said(fake, trt):
         same(backend.infer({"image": image()}), expected())
     fake_trt.behaviour["no memory"] = True
     with pytest.raises(MachineLacks, match="no memory for running tiny"):
-        models.on_tensorrt(trt).activate()
+        models.open_tensorrt(trt).activate()
 
 
 def test_no_memory_at_any_point_leaves_nothing_behind(fake, trt):
     for function in ("cuMemAlloc", "cuMemHostAlloc", "cuStreamCreate", "cuEventCreate"):
         fake.fail(function, 2)
         refused = rf"refused {function}: CUDA_ERROR_OUT_OF_MEMORY"
-        with pytest.raises(MachineLacks, match=refused) as error, models.on_tensorrt(trt) as backend:
+        with pytest.raises(MachineLacks, match=refused) as error, models.open_tensorrt(trt) as backend:
             backend.infer({"image": image()})
         assert "Close other programs" in error.value.remedy
         fake.fail(function, 0)
@@ -253,7 +253,7 @@ def test_no_memory_at_any_point_leaves_nothing_behind(fake, trt):
 
 
 def test_a_gpu_that_is_lost_in_the_middle_is_one_line(fake, trt):
-    backend = models.on_tensorrt(trt)
+    backend = models.open_tensorrt(trt)
     backend.activate()
     fake.fail("cuStreamSynchronize", 700)
     with pytest.raises(TosaEdgeError, match="CUDA_ERROR_ILLEGAL_ADDRESS") as error:
@@ -266,7 +266,7 @@ def test_a_gpu_that_is_lost_in_the_middle_is_one_line(fake, trt):
 def test_dynamic_shapes_are_refused(fake, trt, monkeypatch):
     monkeypatch.setattr(fake_trt.Engine, "get_tensor_shape", lambda self, name: (-1, 3))
     with pytest.raises(TosaEdgeError, match="only fixed sizes"):
-        models.on_tensorrt(trt).activate()
+        models.open_tensorrt(trt).activate()
 
 
 def test_a_context_is_shared_by_what_was_made_in_it(fake):

@@ -22,7 +22,7 @@ MODES = ("letterbox", "stretch", "crop")
 
 def on_gpu(trt, about=None, fit="letterbox", **options) -> DepthModel:
     about = about or tiny.selective_info()
-    return DepthModel(models.on_tensorrt(trt, about, **options), about, "tiny", fit)
+    return DepthModel(models.open_tensorrt(trt, about, **options), about, "tiny", fit)
 
 
 def on_cpu(about=None, fit="letterbox") -> DepthModel:
@@ -82,7 +82,7 @@ def test_frames_of_the_gpu_stay_there(height, width, mode, bgr, first):
     frame[..., 0] //= 2
     given_ = frame[..., ::-1] if bgr else frame
     with on_gpu(fake_trt.module(), fit=mode) as ours, on_cpu(fit=mode) as theirs:
-        with ours._lane():
+        with ours._acquire():
             if first == "colours":
                 array = Foreign(given_.transpose(2, 0, 1)).permuted(1, 2, 0)
             else:
@@ -92,32 +92,32 @@ def test_frames_of_the_gpu_stay_there(height, width, mode, bgr, first):
         assert prediction.depth.shape == (height, width)
         close_to(prediction.depth.numpy(), right.depth)
         np.testing.assert_array_equal(prediction.kept.numpy(), right.kept)
-        with ours._lane():
+        with ours._acquire():
             array.free()
 
 
 def test_a_part_of_a_larger_frame(fake, trt):
     whole = tiny.picture(80, 100)
     with on_gpu(trt) as ours, on_cpu() as theirs:
-        with ours._lane():
+        with ours._acquire():
             part = Foreign(whole)
         part.shape, part.strides, part.offset = (40, 60, 3), whole.strides, whole[10:, 20:].ctypes.data
         part.offset -= whole.ctypes.data
         close_to(ours(part).numpy(), theirs(whole[10:50, 20:80]))
-        with ours._lane():
+        with ours._acquire():
             part.free()
 
 
 def test_without_a_copy_of_the_frame(fake, trt):
     with on_gpu(trt, tiny.info()) as model:
-        with model._lane():
+        with model._acquire():
             array = Foreign(tiny.picture(60, 90))
         for _ in range(3):
             before = fake.calls("cuMemcpyAsync")
             depth = model(array)
             assert fake.calls("cuMemcpyAsync") == before
         del depth
-        with model._lane():
+        with model._acquire():
             array.free()
 
 
@@ -125,7 +125,7 @@ def test_kept_goes_from_one_engine_into_another_on_the_gpu(fake, trt):
     frame = tiny.picture()
     reuse = tiny.selective_info(form="reuse")
     with on_gpu(trt) as full, on_gpu(trt, reuse) as next_, on_cpu(reuse) as right:
-        with full._lane():
+        with full._acquire():
             array = Foreign(frame)
         kept = full.predict(array).kept
         assert isinstance(kept, DeviceArray)
@@ -141,7 +141,7 @@ def test_kept_goes_from_one_engine_into_another_on_the_gpu(fake, trt):
         with pytest.raises(TosaEdgeError, match="reuse graph"):
             next_.predict(array)
         del kept, again
-        with full._lane():
+        with full._acquire():
             array.free()
 
 
@@ -171,12 +171,12 @@ def test_any_thread_may_call_and_several_at_once(fake, trt):
 )
 def test_what_is_no_picture_is_refused_on_both_sides(fake, trt, frame, says):
     with on_gpu(trt) as model:
-        with model._lane():
+        with model._acquire():
             array = Foreign(frame)
         for given_, words in ((frame, says), (array, "is not a colour picture")):
             with pytest.raises(TosaEdgeError, match=words):
                 model(given_)
-        with model._lane():
+        with model._acquire():
             array.free()
         close_to(model(tiny.picture()), tiny.expected_depth(tiny.picture()))
 
@@ -185,11 +185,11 @@ def test_a_float_frame_is_taken_from_the_host_alone(fake, trt):
     frame = tiny.picture()
     with on_gpu(trt) as model:
         close_to(model(frame / np.float32(255)), tiny.expected_depth(frame))
-        with model._lane():
+        with model._acquire():
             array = Foreign(frame.astype(np.float32))
         with pytest.raises(TosaEdgeError, match="float32 on the GPU is not uint8"):
             model(array)
-        with model._lane():
+        with model._acquire():
             array.free()
 
 
@@ -200,12 +200,12 @@ def test_a_frame_larger_than_the_kernels_count(fake, trt):
 
 def test_a_frame_of_the_gpu_and_a_model_on_the_cpu(fake, trt):
     with on_gpu(trt) as other, on_cpu() as model:
-        with other._lane():
+        with other._acquire():
             array = Foreign(tiny.picture())
         with pytest.raises(TosaEdgeError, match="tiny runs on the CPU") as error:
             model(array)
         assert "--backend tensorrt" in error.value.remedy
-        with other._lane():
+        with other._acquire():
             array.free()
 
 
@@ -218,12 +218,12 @@ def test_where_the_kernels_do_not_load_opencv_fits_frames(fake, trt, caplog):
         assert "UNSUPPORTED_PTX_VERSION" in said.getMessage()
         frame = tiny.picture(60, 90)
         np.testing.assert_array_equal(model(frame), theirs(frame))
-        with model._lane():
+        with model._acquire():
             array = Foreign(frame)
         with pytest.raises(MachineLacks, match="UNSUPPORTED_PTX_VERSION") as error:
             model(array)
         assert not isinstance(error.value, CheckFailed)
-        with model._lane():
+        with model._acquire():
             array.free()
     fake.fail("cuModuleLoadData", 0)
 

@@ -23,7 +23,7 @@ def right(backend) -> None:
 
 def test_captured_once_after_a_first_run_and_launched_from_then_on(fake, trt, caplog):
     begun, launched = fake.calls("cuStreamBeginCapture"), fake.calls("cuGraphLaunch")
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         right(backend)
         assert fake.calls("cuStreamBeginCapture") - begun == 1
         assert fake.calls("cuGraphLaunch") - launched == len(FRAMES) - 1
@@ -35,7 +35,7 @@ def test_captured_once_after_a_first_run_and_launched_from_then_on(fake, trt, ca
 
 def test_asked_not_to_it_captures_nothing_and_says_nothing(fake, trt, caplog):
     begun = fake.calls("cuStreamBeginCapture")
-    with models.on_tensorrt(trt, graphs=False) as backend:
+    with models.open_tensorrt(trt, graphs=False) as backend:
         right(backend)
         assert backend.graph_refused == "off, as was asked for"
     assert fake.calls("cuStreamBeginCapture") == begun
@@ -52,7 +52,7 @@ def test_asked_not_to_it_captures_nothing_and_says_nothing(fake, trt, caplog):
 )
 def test_a_driver_that_cannot_capture(fake, trt, caplog, function, code, name):
     fake.fail(function, code)
-    backend = models.on_tensorrt(trt)
+    backend = models.open_tensorrt(trt)
     backend.activate()
     if function == "cuStreamEndCapture":
         fake.fail(function, 0)
@@ -74,7 +74,7 @@ def test_a_driver_that_cannot_capture(fake, trt, caplog, function, code, name):
 def test_a_layer_that_waits_for_the_gpu_in_the_middle(fake, trt, caplog):
     """The capture is lost, not the frame; and the stream is not left in it."""
     fake_trt.behaviour["synchronises"] = True
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         right(backend)
         assert "CAPTURE_INVALIDATED" in backend.graph_refused
     assert len(caplog.records) == 1
@@ -88,7 +88,7 @@ def test_an_engine_that_refuses_while_it_is_captured(fake, trt, caplog, monkeypa
         return False if len(turns) == 2 else real(self, stream_handle)
 
     monkeypatch.setattr(fake_trt.ExecutionContext, "execute_async_v3", second_fails)
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         right(backend)
         assert backend.graph_refused == "TensorRT did not run tiny; its log says why"
     assert len(caplog.records) == 1
@@ -99,7 +99,7 @@ def test_tensorrt_rtx_says_beforehand_that_it_cannot(fake, trt, caplog, monkeypa
     monkeypatch.setattr(
         fake_trt.ExecutionContext, "is_stream_capturable", lambda self, stream: False, raising=False
     )
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         right(backend)
         assert "cannot be captured" in backend.graph_refused
     assert fake.calls("cuStreamBeginCapture") == begun
@@ -107,7 +107,7 @@ def test_tensorrt_rtx_says_beforehand_that_it_cannot(fake, trt, caplog, monkeypa
 
 
 def test_a_graph_that_cannot_be_launched_any_more(fake, trt, caplog):
-    with models.on_tensorrt(trt) as backend:
+    with models.open_tensorrt(trt) as backend:
         right(backend)
         fake.fail("cuGraphLaunch", 719)
         right(backend)
@@ -119,6 +119,6 @@ def test_a_graph_that_cannot_be_launched_any_more(fake, trt, caplog):
 
 def test_an_engine_that_never_runs_is_an_error_and_no_fallback(fake, trt, caplog):
     fake_trt.behaviour["refuses"] = True
-    with models.on_tensorrt(trt) as backend, pytest.raises(TosaEdgeError, match="did not run tiny"):
+    with models.open_tensorrt(trt) as backend, pytest.raises(TosaEdgeError, match="did not run tiny"):
         right(backend)
     assert not caplog.records

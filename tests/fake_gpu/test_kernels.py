@@ -13,7 +13,7 @@ from tosa_edge.cuda.context import Context
 from tosa_edge.cuda.kernels import Kernels
 from tosa_edge.cuda.memory import Staging
 from tosa_edge.cuda.stream import Stream
-from tosa_edge.pictures.fit import Fit, plan
+from tosa_edge.pictures.fit import Fit, fit_for
 
 sides, modes = st.integers(1, 90), st.sampled_from(["letterbox", "stretch", "crop"])
 
@@ -72,7 +72,7 @@ def colours(height: int, width: int, seed: int) -> np.ndarray:
 @settings(max_examples=100, deadline=None)
 @given(H=sides, W=sides, h=sides, w=sides, mode=modes, bgr=st.booleans(), seed=st.integers(0, 99))
 def test_a_frame_is_fitted_as_exactly_as_eight_bits_can(gpu, H, W, h, w, mode, bgr, seed):
-    picture, fit = colours(H, W, seed), plan((H, W), (h, w), mode)
+    picture, fit = colours(H, W, seed), fit_for((H, W), (h, w), mode)
     ours, theirs = fitted(gpu, picture, fit, bgr), fit.forward(picture, bgr)
     inside = fit.target.slices
     right = exact(picture[fit.source.slices].astype(np.float64), (fit.target.height, fit.target.width))
@@ -88,7 +88,7 @@ def test_a_frame_is_fitted_as_exactly_as_eight_bits_can(gpu, H, W, h, w, mode, b
 @settings(max_examples=100, deadline=None)
 @given(H=sides, W=sides, h=sides, w=sides, mode=modes, seed=st.integers(0, 99))
 def test_depth_comes_back_as_right_as_opencv_brings_it(gpu, H, W, h, w, mode, seed):
-    fit = plan((H, W), (h, w), mode)
+    fit = fit_for((H, W), (h, w), mode)
     field = np.random.default_rng(seed).uniform(0.1, 10, (h, w)).astype(np.float32)
     seen = exact(field[fit.target.slices].astype(np.float64), (fit.source.height, fit.source.width))
     box = fit.source
@@ -101,7 +101,7 @@ def test_depth_comes_back_as_right_as_opencv_brings_it(gpu, H, W, h, w, mode, se
 @pytest.mark.parametrize("mode", ["letterbox", "stretch", "crop"])
 def test_a_photograph_of_full_size(gpu, mode):
     picture = tiny.picture(480, 640)
-    fit = plan((480, 640), (252, 336), mode)
+    fit = fit_for((480, 640), (252, 336), mode)
     ours, theirs = fitted(gpu, picture, fit).astype(int), fit.forward(picture).astype(int)
     assert np.abs(ours - theirs).max() <= 1
     assert (ours != theirs).mean() < 0.01  # where the exact value lies in the middle between two
@@ -115,7 +115,7 @@ def test_the_longest_side_that_is_counted(gpu, long, short):
     """There and back, in both directions: nothing wraps round."""
     for down, across in ((long, short), (short, long)):
         frame, size = (down[0], across[0]), (down[1], across[1])
-        picture, fit = colours(*frame, seed=1), plan(frame, size, "stretch")
+        picture, fit = colours(*frame, seed=1), fit_for(frame, size, "stretch")
         right = exact_sparse(picture, size)
         assert np.abs(fitted(gpu, picture, fit) - right).max() <= 0.5 + 1e-6
 

@@ -41,11 +41,11 @@ def compilations(engine, calls=1) -> int:
     before = fake_trt.RuntimeCache.compilations
     feeds = {"image": tiny.picture()[None]}
     with open_model(str(engine)).backend as backend, models.reference() as reference:
-        lanes = [backend.lane() for _ in range(calls)]
-        for lane in lanes:
-            lane.__enter__()
-        for lane in lanes:
-            lane.__exit__(None, None, None)
+        executions = [backend.acquire() for _ in range(calls)]
+        for execution in executions:
+            execution.__enter__()
+        for execution in executions:
+            execution.__exit__(None, None, None)
         np.testing.assert_array_equal(backend.infer(feeds)["depth"], reference.infer(feeds)["depth"])
     return fake_trt.RuntimeCache.compilations - before
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny
 from tests.fake_gpu import models
-from tosa_edge.backends.opening import on_plan
+from tosa_edge.backends.opening import open_serialized
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.cuda.driver import bindings
 from tosa_edge.cuda.graph import Replay
@@ -23,7 +23,7 @@ def this_one(fake, trt, monkeypatch):
     this_machine.cache_clear()  # with TensorRT
     monkeypatch.setattr("tosa_edge.validate.pictures.COUNT", 3)
     # The builder's own part, once more, with more outputs.
-    built = lambda graph, manifest, label: on_plan(trt, graph.bytes(), label)  # noqa: E731
+    built = lambda graph, manifest, label: open_serialized(trt, graph.bytes(), label)  # noqa: E731
     monkeypatch.setattr(engine_under_test, "_built", built)
     yield
     this_machine.cache_clear()

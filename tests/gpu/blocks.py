@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tosa_edge.plugins import compiler, launch
-from tosa_edge.plugins.kernel_list import Kernel, wanted
+from tosa_edge.plugins.kernel_list import Kernel, kernels_to_compile
 from tosa_edge.plugins.launch import Launch
 
 MODEL = {"heads": 6, "head_dim": 64, "hidden": 12}
@@ -23,7 +23,7 @@ Way = tuple[int, int, int, int]  # held and walked rows, warps, stages
 def launch_of(entry: dict[str, Any]) -> Launch:
     """How the kernel of an entry was compiled, as far as it changes what it does: its model and its grid."""
     wants = (entry["operator"], entry["precision"], entry["shape"], entry["step"])
-    kernels = wanted((entry["sm"],))
+    kernels = kernels_to_compile((entry["sm"],))
     one = next(k for k in kernels if (k.operator, k.precision, dict(k.shape), k.step) == wants)
     return held(one.launch, dict(entry["grid"]))
 

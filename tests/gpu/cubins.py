@@ -14,7 +14,7 @@ from tests.gpu.cubin_launch import VARIANTS, KernelFile, Laid, Machine, machine
 from tests.gpu.results import Results
 from tosa_edge.cuda.driver import CudaError
 from tosa_edge.cuda.graph import Replay
-from tosa_edge.plugins.kernel_list import wanted
+from tosa_edge.plugins.kernel_list import kernels_to_compile
 
 SIZES = ((17, 9), (433, 217), (1369, 685))  # tokens and kept ones
 BATCHES, STRIDES = (1, 3), (1, 8)
@@ -52,7 +52,7 @@ def _complete(here: Machine, variant: str) -> dict[str, Any]:
     have = {
         (e["operator"], e["precision"], tuple(sorted(e["shape"].items())), e["step"]) for e in file.entries
     }
-    want = {(k.operator, k.precision, tuple(sorted(k.shape)), k.step) for k in wanted((here.sm,))}
+    want = {(k.operator, k.precision, tuple(sorted(k.shape)), k.step) for k in kernels_to_compile((here.sm,))}
     return {
         "passed": not spilled and (here.walk or not want - have),
         "sm": here.sm,

@@ -20,9 +20,9 @@ from tests.fake_gpu import trt as stand_in
 from tests.gpu.cubin_launch import machine
 from tests.gpu.results import Results, Row
 from tosa_edge.backends.tensorrt import TensorRtBackend
-from tosa_edge.cuda.frame_runner import Frames
+from tosa_edge.cuda.frame_runner import FrameRunner
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 
 SIZE = (252, 336)
 FRAME, WALKED_FRAME = (480, 640), (61, 90)
@@ -96,7 +96,7 @@ def run(results: Results, walk: bool) -> None:
     about = tiny.info() if walk else tiny.info(height=SIZE[0], width=SIZE[1])
     with machine(walk) as here:
         backend = (
-            models.on_tensorrt(stand_in.module(), about)
+            models.open_tensorrt(stand_in.module(), about)
             if walk
             else TensorRtBackend(stand_in.module(), lambda: b"", lambda _: TorchEngine(about), "stand-in")
         )
@@ -109,7 +109,7 @@ def run(results: Results, walk: bool) -> None:
                 results.attempt(f"a frame of the host, {mode}{', bgr' if bgr else ''}", at)
         makers = _walked_arrays() if walk else _arrays()
         for name, make in makers.items():
-            with backend.lane():
+            with backend.acquire():
                 results.attempt(f"a frame of {name}", partial(_of_others, backend, about, frames[1], make))
         results.attempt("replayed as a graph", partial(_replayed, backend, about))
         results.attempt("two threads", partial(_threads, backend, about, frames))
@@ -119,14 +119,14 @@ def run(results: Results, walk: bool) -> None:
 
 def _right(about: GraphInfo, frame: np.ndarray, mode: str = "letterbox", bgr: bool = False) -> np.ndarray:
     """By OpenCV, on the CPU."""
-    fit = plan(frame.shape[:2], (about.height, about.width), mode)
+    fit = fit_for(frame.shape[:2], (about.height, about.width), mode)
     return fit.backward(tiny.expected_depth(fit.forward(frame, bgr)))
 
 
 def _predict(backend: Any, about: GraphInfo, frame: Any, mode: str = "letterbox", bgr: bool = False) -> Any:
-    with backend.lane() as lane:
-        fitting = lambda size: plan(size, (about.height, about.width), mode)  # noqa: E731
-        return Frames.of(lane).run(frame, fitting, bgr, {})
+    with backend.acquire() as execution:
+        fitting = lambda size: fit_for(size, (about.height, about.width), mode)  # noqa: E731
+        return FrameRunner.of(execution).run(frame, fitting, bgr, {})
 
 
 def _apart(ours: np.ndarray, right: np.ndarray, levels: float = 2.0) -> Row:
@@ -166,10 +166,10 @@ def _of_others(backend: Any, about: GraphInfo, frame: np.ndarray, make: Callable
 def _replayed(backend: Any, about: GraphInfo) -> Row:
     for _ in range(2):
         backend.infer({"image": tiny.picture(about.height, about.width)[None]})
-    with backend.lane() as lane:
+    with backend.acquire() as execution:
         return {
-            "passed": lane.replay.captured and lane.replay.refused is None,
-            "refused": lane.replay.refused,
+            "passed": execution.replay.captured and execution.replay.refused is None,
+            "refused": execution.replay.refused,
         }
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.accuracy import form_of, judged, tensors_of
 from tests.gpu.cases import of_kernel, of_model, outside
 from tosa_edge.plugins import launch
-from tosa_edge.plugins.kernel_list import wanted
+from tosa_edge.plugins.kernel_list import kernels_to_compile
 
 NAMES = ("gather", "attention", "scatter", "importance_1", "importance_8")
 
@@ -15,7 +15,7 @@ NAMES = ("gather", "attention", "scatter", "importance_1", "importance_8")
 def test_sizes_are_those_that_pytorch_launches_with(name):
     case = of_model("fp16", 3, 17, 9)[name]
     shapes = {n: a.shape for n, a in case.arrays.items()}
-    planned = launch.plan(case.operator.name, shapes, True, case.attributes)
+    planned = launch.plan_launches(case.operator.name, shapes, True, case.attributes)
     assert planned is not None
     launches, sizes = planned
     # The C++ host goes by these too; attention has no other tokens than the kept ones.
@@ -64,7 +64,7 @@ def test_a_raised_floor_is_told_beside_one_last_place():
 
 
 def test_every_kernel_that_ships_has_a_case():
-    for kernel in wanted((90,)):
+    for kernel in kernels_to_compile((90,)):
         found = list(of_kernel(kernel.operator, kernel.precision, dict(kernel.shape), 1, 17, 9, (8,)))
         assert found
         for case in found:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pictures.fit import BARS, MODES, plan, resample
+from tosa_edge.pictures.fit import BARS, MODES, fit_for, resample
 
 sides = st.integers(1, 400)
 model_sides = st.integers(1, 20).map(lambda n: 14 * n)
@@ -18,7 +18,7 @@ modes = st.sampled_from(MODES)
 @settings(max_examples=200, deadline=None)
 @given(frame=st.tuples(sides, sides), size=st.tuples(model_sides, model_sides), mode=modes)
 def test_there_and_back_has_the_right_sizes(frame, size, mode):
-    fit = plan(frame, size, mode)
+    fit = fit_for(frame, size, mode)
     there = fit.forward(np.zeros((*frame, 3), np.uint8))
     assert there.shape == (*size, 3)
     assert there.dtype == np.uint8
@@ -40,7 +40,7 @@ def test_a_gradient_lands_where_it_was(frame, size, mode, across):
     H, W = frame
     y, x = np.mgrid[0:H, 0:W].astype(np.float32) + 0.5
     ramp = x if across else y
-    fit = plan(frame, size, mode)
+    fit = fit_for(frame, size, mode)
     there = resample(ramp[fit.source.slices], (fit.target.height, fit.target.width))
     canvas = np.full(size, -1e6, np.float32)  # what lies in the bars must not leak in
     canvas[fit.target.slices] = there
@@ -55,7 +55,7 @@ def test_a_gradient_lands_where_it_was(frame, size, mode, across):
 @settings(max_examples=100, deadline=None)
 @given(frame=st.tuples(sides, sides), size=st.tuples(model_sides, model_sides))
 def test_letterbox_sees_all_and_crop_fills_all(frame, size):
-    letterbox, crop = plan(frame, size, "letterbox"), plan(frame, size, "crop")
+    letterbox, crop = fit_for(frame, size, "letterbox"), fit_for(frame, size, "crop")
     assert (letterbox.source.height, letterbox.source.width) == frame
     assert letterbox.target.height == size[0] or letterbox.target.width == size[1]
     assert (crop.target.height, crop.target.width) == size
@@ -63,14 +63,14 @@ def test_letterbox_sees_all_and_crop_fills_all(frame, size):
 
 
 def test_letterbox_keeps_the_aspect_ratio_and_paints_bars():
-    there = plan((100, 200), (200, 200), "letterbox").forward(np.full((100, 200, 3), 9, np.uint8))
+    there = fit_for((100, 200), (200, 200), "letterbox").forward(np.full((100, 200, 3), 9, np.uint8))
     assert (there[:50] == BARS).all()
     assert (there[50:150] == 9).all()
     assert (there[150:] == BARS).all()
 
 
 def test_outside_of_a_crop_is_the_nearest_value_or_what_is_asked_for():
-    fit = plan((100, 200), (56, 56), "crop")
+    fit = fit_for((100, 200), (56, 56), "crop")
     assert (fit.source.left, fit.source.width) == (50, 100)
     field = np.tile(np.linspace(1, 2, 56, dtype=np.float32), (56, 1))
     back = fit.backward(field)
@@ -81,5 +81,5 @@ def test_outside_of_a_crop_is_the_nearest_value_or_what_is_asked_for():
 
 def test_an_unknown_mode_names_the_known():
     with pytest.raises(TosaEdgeError, match="'tile'") as error:
-        plan((1, 1), (14, 14), "tile")
+        fit_for((1, 1), (14, 14), "tile")
     assert "letterbox, stretch, crop" in error.value.remedy

@@ -52,7 +52,7 @@ def test_every_kernel_of_every_architecture_is_within_budget(tmp_path):
 
 
 def test_the_list_holds_what_the_bundled_models_need():
-    kernels = kernel_list.wanted((87,))
+    kernels = kernel_list.kernels_to_compile((87,))
     have = {(k.operator, k.precision, k.shape) for k in kernels}
     assert len({(k.operator, k.precision, k.shape, k.step) for k in kernels}) == len(kernels)
     for precision in ("fp16", "fp32"):
@@ -123,7 +123,7 @@ def test_other_ways_where_the_compiler_would_spill(monkeypatch, spills, every_wa
     monkeypatch.setattr(compiler, "counted", lambda cubin: {"once": [0, 0, 0, 0], "loops": [loop]})
     one = launch.importance(half=True, heads=6, head_dim=64, hidden=12)[0]
     kernel = kernel_list.Kernel("TokenImportance", "fp16", (), 0, one, 100)
-    ways = compiler.compile_one(kernel, every_way)
-    entry = ways[0][1]
+    variants = compiler.compile_one(kernel, every_way)
+    entry = variants[0][1]
     assert (entry["threads"], entry["grid"][0]) == (32 * warps, ["queries", rows])
-    assert len(ways) == compiled
+    assert len(variants) == compiled

@@ -77,24 +77,24 @@ def test_no_choice_spills_and_equals_keep_their_order():
     faster = compiled(turn=(2500, 0, 0, 0))
     spilling = faster | {"spilled": 4}
     too_big = faster | {"shared": 99 * 1024 + 1}
-    ways = lambda *found: [(attention(), one) for one in found]  # noqa: E731
-    assert estimate.choose(ways(same, same), 89, half=True) == 0
-    assert estimate.choose(ways(same, faster), 89, half=True) == 1
-    assert estimate.choose(ways(same, spilling), 89, half=True) == 0
-    assert estimate.choose(ways(same, too_big), 89, half=True) == 0
-    assert estimate.choose(ways(same, too_big), 90, half=True) == 1
-    assert estimate.choose(ways(spilling, too_big), 89, half=True) is None
+    variants = lambda *found: [(attention(), one) for one in found]  # noqa: E731
+    assert estimate.fastest_fitting(variants(same, same), 89, half=True) == 0
+    assert estimate.fastest_fitting(variants(same, faster), 89, half=True) == 1
+    assert estimate.fastest_fitting(variants(same, spilling), 89, half=True) == 0
+    assert estimate.fastest_fitting(variants(same, too_big), 89, half=True) == 0
+    assert estimate.fastest_fitting(variants(same, too_big), 90, half=True) == 1
+    assert estimate.fastest_fitting(variants(spilling, too_big), 89, half=True) is None
 
 
 @pytest.mark.parametrize(("kept", "best"), [(217, 0), (4096, 1)])
 def test_the_grid_decides_as_well(kept, best):
     """Twice the rows for half as many more instructions: no gain where most multiprocessors have no block."""
-    ways = [
+    variants = [
         (attention(64), compiled(turn=(1000, 0, 0, 0))),
         (attention(128), compiled(turn=(1400, 0, 0, 0))),
     ]
     given = Sizes(2 * kept, kept, 384)
-    taken = [estimate.microseconds(*way, GPUS[90], given) for way in ways]
+    taken = [estimate.microseconds(*variant, GPUS[90], given) for variant in variants]
     assert taken.index(min(taken)) == best
 
 
@@ -151,19 +151,24 @@ STEPS = {
 def test_what_ships_is_the_best_of_what_was_compiled(architecture, steps):
     """The committed facts: every way of the larger model was compiled, and none beats the chosen one."""
     for one in STEPS[steps](architecture):
-        ways = [(way, launch_facts.of(way, True, architecture)) for way in (one, *one.others)]
-        assert all(known is not None for _, known in ways)
-        assert estimate.fits(ways[0][1], architecture)
-        product = lambda way: math.prod(  # noqa: E731
-            estimate.microseconds(*way, GPUS[architecture], s) for s in estimate.shipped(way[0], half=True)
+        variants = [
+            (variant, launch_facts.lookup(variant, True, architecture)) for variant in (one, *one.others)
+        ]
+        assert all(known is not None for _, known in variants)
+        assert estimate.fits(variants[0][1], architecture)
+        product = lambda variant: math.prod(  # noqa: E731
+            estimate.microseconds(*variant, GPUS[architecture], s)
+            for s in estimate.shipped(variant[0], half=True)
         )
-        assert product(ways[0]) == min(product(way) for way in ways if estimate.fits(way[1], architecture))
+        assert product(variants[0]) == min(
+            product(variant) for variant in variants if estimate.fits(variant[1], architecture)
+        )
 
 
 def test_the_inner_loop_is_the_convolutions():
     """A fused multiply-add for every weight, score of a thread, and unit of a turn."""
     counted = 0
-    for name, known in launch_facts.known()["kernels"].items():
+    for name, known in launch_facts.load()["kernels"].items():
         _, precision, *words = name.split()
         of = {n: int(v) for n, v in (word.split("=") for word in words)}
         # On sm_100 an instruction does two of them at once (FFMA2), and is not counted among KINDS.

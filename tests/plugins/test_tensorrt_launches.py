@@ -75,7 +75,7 @@ def node(operator, batch, tokens, kept, stride, inputs):
 def expected(form, precision, attributes, shapes, shared):
     """What the driver must be asked for, by `launch.plan` and the kernel's own list of parameters."""
     named = dict(zip(form.inputs, shapes, strict=True))
-    planned = launch.plan(form.name, named, precision == "fp16", attributes)
+    planned = launch.plan_launches(form.name, named, precision == "fp16", attributes)
     assert planned is not None
     launches, sizes = planned
     addresses = {name: 0x1000 * (place + 1) for place, name in enumerate(form.inputs)}

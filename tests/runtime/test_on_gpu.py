@@ -48,9 +48,9 @@ def test_frames_of_the_host(models):
 def test_it_is_replayed_as_a_graph(models):
     for frame in FRAMES:
         models[0](frame)
-    with models[0]._lane() as lane:
-        assert lane.replay.refused is None
-        assert lane.replay.captured
+    with models[0]._acquire() as execution:
+        assert execution.replay.refused is None
+        assert execution.replay.captured
 
 
 def test_threads(models):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.runtime.overlay import DARKEST, kept_share, overlay
 
 
@@ -16,7 +16,7 @@ def test_share_counts_the_selections_that_kept_a_patch():
 def test_kept_is_untouched_and_bypassed_is_dark_grey():
     picture = np.full((28, 42, 3), (200, 100, 0), np.uint8)
     drawn = overlay(
-        picture, np.array([[1, 0, 0], [0, 0, 0.5]], np.float32), plan((28, 42), (28, 42), "stretch")
+        picture, np.array([[1, 0, 0], [0, 0, 0.5]], np.float32), fit_for((28, 42), (28, 42), "stretch")
     )
     assert (drawn[:14, :14] == picture[:14, :14]).all()
     grey = 100 * DARKEST
@@ -28,7 +28,7 @@ def test_it_undoes_the_fit():
     picture = np.full((100, 200, 3), 100, np.uint8)
     for mode, bright in (("letterbox", slice(0, 100)), ("crop", slice(50, 100))):
         left_half = np.tile(np.array([1, 1, 0, 0], np.float32), (4, 1))
-        drawn = overlay(picture, left_half, plan((100, 200), (56, 56), mode))
+        drawn = overlay(picture, left_half, fit_for((100, 200), (56, 56), mode))
         assert (drawn[:, bright] == 100).all()
         assert (drawn[:, 100:] == 25).all()
     assert (drawn[:, :50] == 25).all(), "what a crop leaves out was never looked at"

@@ -10,7 +10,7 @@ from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.intrinsics import Intrinsics, read_intrinsics
-from tosa_edge.runtime.metric import Known, MetricModel, fit_scale, parse_known
+from tosa_edge.runtime.metric import KnownDistance, MetricModel, fit_scale, parse_known
 from tosa_edge.runtime.sinks.files import PointCloudsSink, ply
 from tosa_edge.runtime.sources import open_source
 
@@ -83,7 +83,10 @@ def test_a_run_writes_a_cloud_for_each_frame(tmp_path):
 def test_two_known_distances_give_scale_and_shift(a, b):
     relative = np.linspace(1, 4, 64 * 48, dtype=np.float64).reshape(48, 64)
     true = 1 / np.maximum(a * relative + b, 1e-9)
-    known = [Known(x, y, float(np.median(true[y - 2 : y + 3, x - 2 : x + 3]))) for x, y in ((5, 5), (50, 40))]
+    known = [
+        KnownDistance(x, y, float(np.median(true[y - 2 : y + 3, x - 2 : x + 3])))
+        for x, y in ((5, 5), (50, 40))
+    ]
     assume(a + b > 0.05)
     scale = fit_scale(relative, known)
     np.testing.assert_allclose(scale.metres(relative), np.minimum(true, 100), rtol=2e-3)
@@ -91,7 +94,7 @@ def test_two_known_distances_give_scale_and_shift(a, b):
 
 def test_one_known_distance_gives_a_size_to_the_shape_that_is_drawn():
     relative = np.linspace(-2, 1, 64 * 48).reshape(48, 64)  # negative too: the shift is anybody's
-    scale = fit_scale(relative, [Known(60, 45, 2.0)])
+    scale = fit_scale(relative, [KnownDistance(60, 45, 2.0)])
     metres = scale.metres(relative)
     assert metres[45, 60] == pytest.approx(2.0, rel=1e-2)
     near, far = np.percentile(metres, (2, 98))
@@ -100,7 +103,11 @@ def test_one_known_distance_gives_a_size_to_the_shape_that_is_drawn():
 
 @pytest.mark.parametrize(
     "known",
-    [[Known(5, 5, 9.0), Known(35, 25, 1.0)], [Known(5, 5, 1.0), Known(5, 5, 2.0)], [Known(90, 5, 1.0)]],
+    [
+        [KnownDistance(5, 5, 9.0), KnownDistance(35, 25, 1.0)],
+        [KnownDistance(5, 5, 1.0), KnownDistance(5, 5, 2.0)],
+        [KnownDistance(90, 5, 1.0)],
+    ],
 )
 def test_distances_that_cannot_be_are_refused(known):
     relative = np.repeat(np.linspace(3, 1, 40)[None], 30, axis=0)  # nearer on the left
@@ -112,13 +119,13 @@ def test_distances_that_cannot_be_are_refused(known):
 def test_a_known_distance_is_written_in_one_way(text):
     with pytest.raises(TosaEdgeError, match="known distance"):
         parse_known(text)
-    assert parse_known("320,240=1.85m") == Known(320, 240, 1.85)
+    assert parse_known("320,240=1.85m") == KnownDistance(320, 240, 1.85)
 
 
 def test_the_scale_of_the_first_frame_is_kept(tmp_path):
     inner = DepthModel.load(str(tiny.save(tmp_path / "m.onnx", tiny.selective_info())), threads=1)
     first = np.repeat(np.linspace(40, 200, 90).astype(np.uint8)[None, :, None], 60, axis=0).repeat(3, axis=2)
-    model = MetricModel(inner, [Known(10, 30, 4.0), Known(80, 30, 1.5)])
+    model = MetricModel(inner, [KnownDistance(10, 30, 4.0), KnownDistance(80, 30, 1.5)])
     assert model.info.output == "metric_depth"
     model.warm_up(np.zeros_like(first))  # in which there is nothing to measure
     shown = model.predict_next(first).depth

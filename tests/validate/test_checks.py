@@ -31,15 +31,17 @@ def test_one_flipped_patch_too_many_fails_on_the_worst_picture_alone():
 
 def test_error_is_a_share_of_the_spread():
     exact = [np.array([0.0, 2.0]), np.array([4.0, 6.0])]
-    assert checks.error([e + 1 for e in exact], exact) == pytest.approx(1 / np.std([0, 2, 4, 6]))
-    assert checks.error([np.float16([3])], [np.float32([3])]) == 0  # no spread, and nothing divided by it
+    assert checks.relative_rms([e + 1 for e in exact], exact) == pytest.approx(1 / np.std([0, 2, 4, 6]))
+    assert (
+        checks.relative_rms([np.float16([3])], [np.float32([3])]) == 0
+    )  # no spread, and nothing divided by it
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_never_passes(value):
     arrays = [np.array([1.0, value])]
     assert checks.not_finite(arrays) == 1
-    found = checks.at_most("depth_error", checks.error(arrays, [np.array([1.0, 2.0])]), 1e9)
+    found = checks.at_most("depth_error", checks.relative_rms(arrays, [np.array([1.0, 2.0])]), 1e9)
     assert (found.value, found.passed) == (None, False)
     assert not checks.at_most("depth_error", float(value), None).passed
 
@@ -58,8 +60,8 @@ def test_the_floor_is_that_of_a_random_walk_of_roundings():
     n = 4096
     terms = generator.normal(1, 1, (500, n)).astype(np.float32)
     forth, back = np.cumsum(terms, axis=1)[:, -1], np.cumsum(terms[:, ::-1], axis=1)[:, -1]
-    found = checks.error([forth], [back])
-    floor = checks.floor([back], n)
+    found = checks.relative_rms([forth], [back])
+    floor = checks.rounding_floor([back], n)
     assert floor / 100 < found < floor
 
 

@@ -14,14 +14,14 @@ import pytest
 from tests.engine.samples import for_rtx
 from tests.validate.samples import tiny_folder
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
-from tosa_edge.backends.opening import Opened
+from tosa_edge.backends.opening import OpenedModel
 from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.engine import TENSORRT_RTX
 from tosa_edge.engine.load import load_graph
 from tosa_edge.engine.this_machine import this_machine
 from tosa_edge.find_model import ASSETS, bundled_models
 from tosa_edge.validate.engine_under_test import EngineUnderTest
-from tosa_edge.validate.reproduce import RTX_SWITCH, Case, feeds_json, outputs_json, reproduce
+from tosa_edge.validate.reproduce import RTX_SWITCH, FailureCase, feeds_json, outputs_json, reproduce
 
 MODEL = bundled_models()[0]
 
@@ -87,11 +87,11 @@ def test_the_command_line_runs_a_bundled_graph_with_given_patches(tmp_path):
 def test_the_command_for_tensorrt_as_far_as_it_goes_without_a_gpu(tmp_path):
     """It is made and its arguments are taken; it cannot be run here."""
     graph = load_graph(f"{tiny_folder(tmp_path)}:g1")
-    opened = Opened(OnnxRuntimeBackend(graph), graph.info, "e", TENSORRT_RTX)
-    subject = EngineUnderTest(tmp_path / "e.engine", opened, "fp32", "tiny:g1", graph, manifest=for_rtx())
+    opened = OpenedModel(OnnxRuntimeBackend(graph), graph.info, "e", TENSORRT_RTX)
+    under_test = EngineUnderTest(tmp_path / "e.engine", opened, "fp32", "tiny:g1", graph, manifest=for_rtx())
     feeds = [feeds_for(graph.info)]
-    case = Case("depth", [np.zeros((1, 56, 84), np.float32)], 0.1, graph)
-    command = reproduce(subject, case, feeds, tmp_path / "failed")
+    case = FailureCase("depth", [np.zeros((1, 56, 84), np.float32)], 0.1, graph)
+    command = reproduce(under_test, case, feeds, tmp_path / "failed")
     switch, tool, *words = command.split()
     assert (switch, tool) == (f"{RTX_SWITCH}=1", "polygraphy")
     script = polygraphy(*words, "--gen-script", "-", **{RTX_SWITCH: "1"}).stdout

@@ -26,11 +26,11 @@ class Backend(ABC):
     In `with` it is active, and gives back what it took whatever happens.
 
     provider: of ONNX Runtime, where that is the host.
-    has_lanes: whether `lane` gives what a call on a GPU uses, for frames that are there already.
+    can_acquire: whether `acquire` gives what a call on a GPU uses, for frames that are there already.
     """
 
     provider: str | None = None
-    has_lanes: bool = False
+    can_acquire: bool = False
 
     @property
     @abstractmethod
@@ -50,8 +50,8 @@ class Backend(ABC):
     @abstractmethod
     def deactivate(self) -> None: ...
 
-    def lane(self) -> AbstractContextManager[Any]:
-        raise NotImplementedError(f"{type(self).__name__} has no lanes")
+    def acquire(self) -> AbstractContextManager[Any]:
+        raise NotImplementedError(f"{type(self).__name__} has no executions to acquire")
 
     def close(self) -> None:
         self.deactivate()

@@ -40,25 +40,25 @@ class Execution:
         self.context, self.label = context, label
         self.inputs, self.outputs = ports
         self._create: Any = create  # what it was made by is to outlive it
-        self.execution = create()
-        if self.execution is None:
+        self.trt_context = create()
+        if self.trt_context is None:
             raise MachineLacks(
                 f"TensorRT has no memory for running {label}",
                 "Close other programs that use the GPU, or run fewer models and threads at once.",
             )
         self.stream = Stream(context)
         self.pool = Pool(context)
-        self.extras: dict[str, Any] = {}  # of whoever uses this lane; closed with it
+        self.extras: dict[str, Any] = {}  # of whoever uses this execution; closed with it
         self.held: list[Any] = []  # what must stay where it is until the call is done
         self.memory = {port.name: DeviceMemory(context, _nbytes(port)) for port in sum(ports, ())}
         self._hosts: dict[str, HostMemory] = {}
         for name, memory in self.memory.items():
-            if not self.execution.set_tensor_address(name, memory.pointer):
+            if not self.trt_context.set_tensor_address(name, memory.pointer):
                 raise TosaEdgeError(f"TensorRT takes no address for {name} of {label}", _AGAIN)
-        enqueue = partial(_enqueue, self.execution, self.stream.handle, label)
+        enqueue = partial(_enqueue, self.trt_context, self.stream.handle, label)
         self.replay: Any = Replay(self.stream, enqueue, label, None if graphs else OFF)
         # TensorRT-RTX knows beforehand; TensorRT finds out.
-        asked = getattr(self.execution, "is_stream_capturable", None)
+        asked = getattr(self.trt_context, "is_stream_capturable", None)
         if graphs and asked is not None and not asked(self.stream.handle):
             self.replay.give_up("TensorRT says that this engine's work cannot be captured")
 
@@ -126,7 +126,7 @@ class Execution:
             for extra in self.extras.values():
                 extra.close()
             self.extras.clear()
-            self.execution = self.replay = self._create = None
+            self.trt_context = self.replay = self._create = None
             for memory in self.memory.values():
                 memory.close()
             for host in self._hosts.values():

@@ -15,7 +15,7 @@ from tosa_edge.engine import ONNXRUNTIME, TENSORRT_RTX, rebuild
 from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.load import check_engine, load_graph, manifest_of, open_engine
 from tosa_edge.engine.names import is_engine
-from tosa_edge.engine.providers import AUTO, CPU, check_choice, choose
+from tosa_edge.engine.providers import AUTO, CPU, check_choice, select_provider
 from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.find_model import find_graph
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedModel:
     """`backend` is not active yet; `host` names what it is, as a manifest does, and `provider` which part of
     ONNX Runtime computes, where that is the host."""
 
     backend: Backend
     info: GraphInfo
     label: str
-    host: str
+    backend_name: str
     provider: str | None = None
 
 
-def open_model(spec: str, threads: int = 0, provider: str = AUTO) -> Opened:
+def open_model(spec: str, threads: int = 0, provider: str = AUTO) -> OpenedModel:
     """MODEL or engine.
 
     Args:
@@ -52,18 +52,18 @@ def open_model(spec: str, threads: int = 0, provider: str = AUTO) -> Opened:
         manifest = manifest_of(path)
         refuse_other_provider(path, manifest, provider)
         if manifest.backend != ONNXRUNTIME:
-            return on_tensorrt(path, manifest)
-        return on_onnxruntime(load_graph(spec), threads, provider_of(manifest))
+            return open_tensorrt(path, manifest)
+        return open_onnxruntime(load_graph(spec), threads, provider_of(manifest))
     graph = load_graph(spec)
-    return on_onnxruntime(graph, threads, chosen(provider, graph))
+    return open_onnxruntime(graph, threads, resolve_provider(provider, graph))
 
 
-def on_onnxruntime(graph: LoadedGraph, threads: int = 0, provider: str = CPU) -> Opened:
+def open_onnxruntime(graph: LoadedGraph, threads: int = 0, provider: str = CPU) -> OpenedModel:
     backend = OnnxRuntimeBackend(graph, threads, provider=provider)
-    return Opened(backend, graph.info, graph.label, ONNXRUNTIME, provider)
+    return OpenedModel(backend, graph.info, graph.label, ONNXRUNTIME, provider)
 
 
-def chosen(provider: str, graph: LoadedGraph) -> str:
+def resolve_provider(provider: str, graph: LoadedGraph) -> str:
     """The provider that `auto` comes to with this graph, or the one asked for; what there is to say of it is
     logged."""
 
@@ -71,7 +71,7 @@ def chosen(provider: str, graph: LoadedGraph) -> str:
         with OnnxRuntimeBackend(graph, provider=provider):
             pass
 
-    found, notes = choose(provider, starts)
+    found, notes = select_provider(provider, starts)
     for note in notes:
         logging.getLogger("tosa_edge").warning("%s", note)
     return found
@@ -95,7 +95,7 @@ def refuse_other_provider(path: Path, manifest: Manifest, asked: str) -> None:
     )
 
 
-def on_tensorrt(path: Path, manifest: Manifest) -> Opened:
+def open_tensorrt(path: Path, manifest: Manifest) -> OpenedModel:
     """An engine in a file, of either TensorRT; it is compared with this machine when it is activated."""
     from tosa_edge.backends.tensorrt import TensorRtBackend
 
@@ -111,7 +111,7 @@ def on_tensorrt(path: Path, manifest: Manifest) -> Opened:
         path.stem,
         cache=(lambda: runtime_cache_file(manifest)) if manifest.backend == TENSORRT_RTX else None,
     )
-    return Opened(backend, info, path.stem, manifest.backend)
+    return OpenedModel(backend, info, path.stem, manifest.backend)
 
 
 def runtime_cache_file(manifest: Manifest) -> Path:
@@ -123,7 +123,7 @@ def runtime_cache_file(manifest: Manifest) -> Path:
     return cache_folder() / f"{name}.compiled"
 
 
-def on_plan(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend:
+def open_serialized(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend:
     """An engine that was just built here, and is in no file."""
     from tosa_edge.backends.tensorrt import TensorRtBackend
 

@@ -46,7 +46,7 @@ class TensorRtBackend(Backend):
         cache: names the file for what TensorRT-RTX compiles on this machine; asked when the engine is opened.
     """
 
-    has_lanes = True
+    can_acquire = True
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class TensorRtBackend(Backend):
                 self._ports = _ports(self._trt, engine, self.label)
                 cache = RuntimeCache(engine, self._cache_file()) if self._cache_file else None
                 # One is needed in any case; what does not fit into memory is known before the first frame.
-                self._idle = [self._lane(context, engine, cache)]
+                self._idle = [self._new_execution(context, engine, cache)]
                 if cache:
                     cache.save()  # now, for whoever is killed before the end
             self._context, self._engine, self._cache = context, engine, cache
@@ -91,8 +91,8 @@ class TensorRtBackend(Backend):
             context, self._context = self._context, None
             engine, self._engine = self._engine, None
             cache, self._cache = self._cache, None
-        for lane in idle:
-            lane.close()
+        for execution in idle:
+            execution.close()
         if context is not None:
             with context.active():
                 if cache:
@@ -112,37 +112,37 @@ class TensorRtBackend(Backend):
     @property
     def graph_refused(self) -> str | None:
         """Why calls are not replayed as a CUDA graph; None where they are, or will be from the second on."""
-        return next((lane.replay.refused for lane in self._idle if lane.replay.refused), None)
+        return next((execution.replay.refused for execution in self._idle if execution.replay.refused), None)
 
     def infer(self, feeds: dict[str, Any]) -> dict[str, Any]:
         """Arrays of the host, or of the GPU; what comes back is on the side of the first input."""
-        with self.lane() as lane:
-            lane.feed(feeds)
-            lane.replay()
-            on_gpu = is_on_gpu(feeds[lane.inputs[0].name])
-            return dict(lane.results_on_gpu() if on_gpu else lane.results_on_host())
+        with self.acquire() as execution:
+            execution.feed(feeds)
+            execution.replay()
+            on_gpu = is_on_gpu(feeds[execution.inputs[0].name])
+            return dict(execution.results_on_gpu() if on_gpu else execution.results_on_host())
 
     @contextmanager
-    def lane(self) -> Iterator[Execution]:
+    def acquire(self) -> Iterator[Execution]:
         """What one call uses, nobody else meanwhile; the GPU context is current inside."""
         context, engine = self._active()
         with context.active():
             with self._lock:
-                lane = self._idle.pop() if self._idle else None
-                if lane is None:
-                    lane = self._lane(context, engine, self._cache)
+                execution = self._idle.pop() if self._idle else None
+                if execution is None:
+                    execution = self._new_execution(context, engine, self._cache)
             try:
-                yield lane
+                yield execution
             finally:
-                settled = lane.settle()
+                settled = execution.settle()
                 with self._lock:
                     kept = settled and self._engine is engine
                     if kept:
-                        self._idle.append(lane)
+                        self._idle.append(execution)
                 if not kept:
-                    lane.close()
+                    execution.close()
 
-    def _lane(self, context: Context, engine: Any, cache: RuntimeCache | None) -> Execution:
+    def _new_execution(self, context: Context, engine: Any, cache: RuntimeCache | None) -> Execution:
         create = cache.execution_context if cache else engine.create_execution_context
         return Execution(context, create, self._ports, self.label, self.graphs)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from tosa_edge import machine
-from tosa_edge.backends.opening import Opened, chosen, on_onnxruntime, open_model
+from tosa_edge.backends.opening import OpenedModel, open_model, open_onnxruntime, resolve_provider
 from tosa_edge.bench import memory
 from tosa_edge.bench.interleave import Variant, interleave, rows
 from tosa_edge.bench.power import drawn
@@ -35,7 +35,7 @@ def bench(
         info = opened.info
         # On a GPU most memory is the GPU's, and no system tells what a process has of it.
         row["peak_mb"] = memory.peak_mb(spec, threads) if opened.provider == CPU else None
-        row["backend"], row["provider"] = opened.host, opened.provider
+        row["backend"], row["provider"] = opened.backend_name, opened.provider
         row["size"] = f"{info.height}x{info.width}"
         row["tokens"], row["kept"], row["batch"] = info.tokens, info.kept or info.tokens, info.batch
         row["query_stride"], row["group"] = info.query_stride, info.group
@@ -48,14 +48,14 @@ def bench(
     }
 
 
-def _open(spec: str, threads: int, provider: str) -> Opened:
+def _open(spec: str, threads: int, provider: str) -> OpenedModel:
     if not split(spec)[1]:
         return open_model(spec, threads, provider)
     graph = graph_of(spec)
-    return on_onnxruntime(graph, threads, chosen(provider, graph))
+    return open_onnxruntime(graph, threads, resolve_provider(provider, graph))
 
 
-def _variant(stack: ExitStack, opened: Opened) -> Variant:
+def _variant(stack: ExitStack, opened: OpenedModel) -> Variant:
     backend = opened.backend
     backend.activate()
     stack.callback(backend.deactivate)
@@ -63,9 +63,9 @@ def _variant(stack: ExitStack, opened: Opened) -> Variant:
     return Variant(opened.label, lambda: backend.infer(feeds))
 
 
-def _gpu(found: Sequence[Opened]) -> dict[str, object]:
+def _gpu(found: Sequence[OpenedModel]) -> dict[str, object]:
     """Named where it was measured: the GPU, and the TensorRT that ran on it."""
-    hosts = sorted({opened.host for opened in found} - {ONNXRUNTIME})
+    hosts = sorted({opened.backend_name for opened in found} - {ONNXRUNTIME})
     facts: dict[str, object] = {}
     if any(opened.provider not in (CPU, None) for opened in found):
         here = this_machine((ONNXRUNTIME,))

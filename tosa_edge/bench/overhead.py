@@ -25,7 +25,7 @@ from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.depth_model import DepthModel, Prediction
 from tosa_edge.engine.load import load_graph
 from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.runtime import pipeline
 from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
@@ -76,7 +76,7 @@ def shares(spec: str, rounds: int) -> dict[str, np.ndarray]:
     backend = OnnxRuntimeBackend(graph)
     with DepthModel(backend, graph.info, graph.label) as model:
         picture = next(iter(_Start(str(ASSETS / "clip.webm")))).picture
-        fit = plan((picture.shape[0], picture.shape[1]), (graph.info.height, graph.info.width), model.fit)
+        fit = fit_for((picture.shape[0], picture.shape[1]), (graph.info.height, graph.info.width), model.fit)
         image = fit.forward(picture)[None]
         ways: dict[str, Callable[[], float]] = {
             "bare": lambda: _bare(backend, image),

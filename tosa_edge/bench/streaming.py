@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 
 from tosa_edge import machine
-from tosa_edge.backends.opening import chosen, on_onnxruntime
+from tosa_edge.backends.opening import open_onnxruntime, resolve_provider
 from tosa_edge.bench.variant_graph import graph_of
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.engine import ONNXRUNTIME, providers
@@ -86,7 +86,7 @@ def stream(
     provider: str = providers.AUTO,
 ) -> dict[str, object]:
     """A row for each schedule: times, ratio to the first, accuracy, and how often it refreshed."""
-    used = chosen(provider, graph_of(schedules[0].full))
+    used = resolve_provider(provider, graph_of(schedules[0].full))
     with ExitStack() as stack:
         loaded: dict[str, DepthModel] = {}
         turns = [_Turns(_model(schedule, loaded, stack, threads, used)) for schedule in schedules]
@@ -117,7 +117,7 @@ def _model(
 ) -> Predictor:
     for spec in (schedule.full, schedule.reuse):
         if spec is not None and spec not in loaded:
-            opened = on_onnxruntime(graph_of(spec), threads, provider)
+            opened = open_onnxruntime(graph_of(spec), threads, provider)
             loaded[spec] = stack.enter_context(DepthModel(opened.backend, opened.info, opened.label))
     if schedule.reuse is None or schedule.refresh is None:
         return loaded[schedule.full]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tosa_edge import __version__
 from tosa_edge.builder.candidates import Candidate, about_choice, candidates
-from tosa_edge.builder.describe import Plan, describe
+from tosa_edge.builder.describe import BuildPlan, describe
 from tosa_edge.builder.result import BuildProgress, BuildResult
 from tosa_edge.builder.steps import Steps
 from tosa_edge.calibration import Settings, scales_of
@@ -26,18 +26,18 @@ from tosa_edge.engine.select_backend import (
     AUTO,
     NATIVE,
     PLUGIN,
-    Choice,
+    BackendChoice,
     LayerChoice,
-    choose_all,
     choose_plugin,
+    select_backend_and_provider,
 )
-from tosa_edge.engine.store import claimed, is_ours, save
+from tosa_edge.engine.store import build_lock, is_ours, save
 from tosa_edge.engine.tensorrt_versions import unchecked
 from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
 from tosa_edge.find_model import DEFAULT_MODEL, files_of
-from tosa_edge.output_paths import claim
+from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.plugins import DOMAIN, library
 from tosa_edge.validate.references import digest_of
 
@@ -58,7 +58,7 @@ def build(
     pictures: Path | None = None,
     targets: tuple[int, ...] = (),
     out: Path | None = None,
-    watch: BuildProgress = BuildProgress(),
+    progress: BuildProgress = BuildProgress(),
     *,
     max_drop: float | None = None,
     plugin: str = AUTO,
@@ -87,7 +87,7 @@ def build(
             f"there is no precision {precision!r}", f"Choose one of: {', '.join(PRECISIONS)}."
         )
     machine = steps.machine((backend,) if backend in BACKENDS else BACKENDS)
-    choice = choose_all(backend, provider, machine, targets)
+    choice = select_backend_and_provider(backend, provider, machine, targets)
     if max_drop is not None and pictures is None:
         raise TosaEdgeError(
             "--max-drop is for calibration, and there is none without pictures",
@@ -96,23 +96,25 @@ def build(
     source = find_source(spec, precision, rest_is_half(choice.backend, choice.provider, pictures is not None))
     graph, precision = load_source(source, precision, pictures is not None)
     form = form_for(choice.backend, machine.versions.get(choice.backend), precision, choice.provider)
-    ways = _layers_for(plugin, choice.backend, graph)
+    layers = _layers_for(plugin, choice.backend, graph)
     engine = _place(out, _named(source, graph, precision, choice, targets, machine), choice.backend)
     replaced: list[str] = []
-    claim(
+    refuse_overwrites(
         [engine, manifest_path(engine)],
         [*files_of(str(source)), *([pictures] if pictures else [])],
         force=force,
         former=is_ours,
         say=replaced.append,
     )
-    plan = Plan(source, graph, precision, choice, targets, pictures, None, machine, ways.ways, form.attention)
-    with claimed(engine, watch.on_wait):
-        watch.say(_plan(graph, precision, choice.backend, engine))
+    plan = BuildPlan(
+        source, graph, precision, choice, targets, pictures, None, machine, layers.layer_kinds, form.attention
+    )
+    with build_lock(engine, progress.on_wait):
+        progress.say(_announcement(graph, precision, choice.backend, engine))
         refused: list[str] = []
         if pictures is not None:
-            plan, refused = _calibrated(plan, pictures, max_drop, watch, steps)
-        done = _found_or_made(engine, plan, max_drop, validate, watch, steps, replaced)
+            plan, refused = _calibrated(plan, pictures, max_drop, progress, steps)
+        done = _found_or_made(engine, plan, max_drop, validate, progress, steps, replaced)
     manifest, report = done.manifest, done.report
     return BuildResult(
         engine=engine,
@@ -125,14 +127,14 @@ def build(
         validation=manifest.validation.result,
         notes=(
             *choice.notes,
-            *ways.notes,
+            *layers.notes,
             *done.about_form,
             *_advice(manifest),
             *_warning(engine, manifest, machine),
             *done.about_report,
         ),
         checks=tuple(asdict(check) for check in manifest.validation.checks),
-        departed=report.departed.layer if report and report.departed else None,
+        departed=report.divergence.layer if report and report.divergence else None,
         reproduce=report.command if report else None,
         refused=tuple(refused),
     )
@@ -151,10 +153,10 @@ class _Done:
 
 def _found_or_made(
     engine: Path,
-    plan: Plan,
+    plan: BuildPlan,
     max_drop: float | None,
     validate: bool,
-    watch: BuildProgress,
+    progress: BuildProgress,
     steps: Steps,
     replaced: list[str],
 ) -> _Done:
@@ -168,7 +170,7 @@ def _found_or_made(
     def judged(manifest: Manifest) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
         if not validate or manifest.validation.result == PASSED:
             return manifest, None, ()
-        return steps.validate(engine, manifest, plan.graph, plan.machine, watch.on_step)
+        return steps.validate(engine, manifest, plan.graph, plan.machine, progress.on_step)
 
     found = _already(engine, plan)
     # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
@@ -176,16 +178,16 @@ def _found_or_made(
     if found is not None and not wrong:
         return _Done(*judged(found), reused=True)
     for text in replaced:
-        watch.say(text)
+        progress.say(text)
     about_form: list[str] = []
-    for made in _made(engine, plan, watch, steps, about_form, wrong):
+    for made in _made(engine, plan, progress, steps, about_form, wrong):
         done = _Done(*judged(_saved(engine, plan, made, max_drop)))
         if done.manifest.validation.result != FAILED:
             break
     return replace(done, about_form=tuple(about_form))
 
 
-def _plan(graph: LoadedGraph, precision: str, backend: str, engine: Path) -> str:
+def _announcement(graph: LoadedGraph, precision: str, backend: str, engine: Path) -> str:
     """What is going to be made, where, and how large it gets: a weight takes 4, 2 or 1 byte."""
     from math import prod
 
@@ -214,7 +216,7 @@ def _named(
     source: Path,
     graph: LoadedGraph,
     precision: str,
-    choice: Choice,
+    choice: BackendChoice,
     targets: tuple[int, ...],
     machine: Machine,
 ) -> EngineName:
@@ -234,17 +236,22 @@ def _layers_for(asked: str, backend: str, graph: LoadedGraph) -> LayerChoice:
 
 
 def _calibrated(
-    plan: Plan, pictures: Path, max_drop: float | None, watch: BuildProgress, steps: Steps
-) -> tuple[Plan, list[str]]:
+    plan: BuildPlan, pictures: Path, max_drop: float | None, progress: BuildProgress, steps: Steps
+) -> tuple[BuildPlan, list[str]]:
     """The plan with the quantised graph and its digest, by which an engine of the same calibration is known;
     and what pictures were left out."""
-    made = steps.calibrate(plan.graph, pictures, Settings(max_drop=max_drop), watch.on_step)
+    made = steps.calibrate(plan.graph, pictures, Settings(max_drop=max_drop), progress.on_step)
     graph = replace(plan.graph, proto=made.model)
     return replace(plan, graph=graph, calibration=digest_of(made.model)), made.refused
 
 
 def _made(
-    engine: Path, plan: Plan, watch: BuildProgress, steps: Steps, notes: list[str], wrong: bool = False
+    engine: Path,
+    plan: BuildPlan,
+    progress: BuildProgress,
+    steps: Steps,
+    notes: list[str],
+    wrong: bool = False,
 ) -> Iterator[Candidate]:
     """The candidates, those in the attention form first where the host has that operator.
 
@@ -259,13 +266,13 @@ def _made(
 
         try:
             fused = replace(plan.graph, proto=to_attention_form(plan.graph.proto))
-            for made in candidates(engine, replace(plan, graph=fused), watch, steps):
+            for made in candidates(engine, replace(plan, graph=fused), progress, steps):
                 yield replace(made, settings={**made.settings, "attention": OPERATOR})
         except TosaEdgeError as error:
             why = " ".join(error.what.split())[:400]
     if plan.attention:
         notes.append(f"attention as one operator is not used, the plain form is: {why}")
-    for made in candidates(engine, plan, watch, steps):
+    for made in candidates(engine, plan, progress, steps):
         plain = {"attention": f"plain: {why}"} if plan.attention else {}
         yield replace(made, settings={**made.settings, **plain})
 
@@ -276,7 +283,7 @@ def _is_wrong_attention(manifest: Manifest) -> bool:
     return manifest.validation.result == FAILED and manifest.settings.get("attention") == OPERATOR
 
 
-def _already(engine: Path, plan: Plan) -> Manifest | None:
+def _already(engine: Path, plan: BuildPlan) -> Manifest | None:
     """The manifest of a fit engine that this build would only make again."""
     if not engine.is_file():
         return None
@@ -293,21 +300,21 @@ def _already(engine: Path, plan: Plan) -> Manifest | None:
         m.settings["attention"] != f"plain: {_FAILED_VALIDATION}"
     ):
         return None  # whatever kept the operator from being built, memory perhaps, may be mended by now
-    ways = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
+    layers = (NATIVE, PLUGIN) if m.plugin_choice else (PLUGIN if m.plugin else NATIVE,)
     own = m.provider.name if m.provider else CPU
-    same = (m.backend, own, m.precision, m.targets, m.calibration, ways, m.model_sha256, m.tosa_edge)
+    same = (m.backend, own, m.precision, m.targets, m.calibration, layers, m.model_sha256, m.tosa_edge)
     wanted = (
         plan.choice.backend,
         plan.choice.provider,
         plan.precision,
         plan.targets,
         plan.calibration,
-        plan.ways,
+        plan.layer_kinds,
     )
     return manifest if same == (*wanted, sha256_of(plan.source), __version__) else None
 
 
-def _saved(engine: Path, plan: Plan, made: Candidate, max_drop: float | None) -> Manifest:
+def _saved(engine: Path, plan: BuildPlan, made: Candidate, max_drop: float | None) -> Manifest:
     scales = scales_of(plan.graph.proto)
     settings = made.settings if scales is None else {**made.settings, "int8_scales": scales}
     settings = settings if max_drop is None else {**settings, "max_drop": max_drop}

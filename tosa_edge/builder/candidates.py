@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.builder.describe import Plan
+from tosa_edge.builder.describe import BuildPlan
 from tosa_edge.builder.onnxruntime_builder import for_gpu
 from tosa_edge.builder.result import BuildProgress
 from tosa_edge.engine import ONNXRUNTIME
@@ -45,7 +45,7 @@ class Candidate:
     choice: dict[str, Any] | None = None
 
 
-def candidates(engine: Path, plan: Plan, watch: BuildProgress, steps: Steps) -> list[Candidate]:
+def candidates(engine: Path, plan: BuildPlan, progress: BuildProgress, steps: Steps) -> list[Candidate]:
     """The best first; the next one serves where it fails validation."""
     backend = plan.choice.backend
     if backend == ONNXRUNTIME:
@@ -61,13 +61,13 @@ def candidates(engine: Path, plan: Plan, watch: BuildProgress, steps: Steps) -> 
         )
     trt = steps.tensorrt(backend)
     assert trt is not None  # chosen
-    if plan.ways == (PLUGIN,):
-        return [_with_plugin(trt, plan, watch, steps)]
-    native = _built(trt, plan, plan.graph, watch, steps, "building")
-    if plan.ways == (NATIVE,):
+    if plan.layer_kinds == (PLUGIN,):
+        return [_with_plugin(trt, plan, progress, steps)]
+    native = _built(trt, plan, plan.graph, progress, steps, "building")
+    if plan.layer_kinds == (NATIVE,):
         return [native]
     try:
-        ours = _with_plugin(trt, plan, watch, steps)
+        ours = _with_plugin(trt, plan, progress, steps)
         native_ms, plugin_ms = steps.time_engines(trt, (native.data, ours.data), plan.graph.info)
     except TosaEdgeError as error:
         return [
@@ -85,7 +85,7 @@ def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> 
     """Milliseconds of each on the GPU that is here, medians over rounds in which they take turns."""
     import numpy as np
 
-    from tosa_edge.backends.opening import on_plan
+    from tosa_edge.backends.opening import open_serialized
     from tosa_edge.bench.interleave import Variant, interleave
     from tosa_edge.bench.variant_graph import feeds_for
 
@@ -93,7 +93,7 @@ def time_engines(trt: ModuleType, engines: Sequence[bytes], info: GraphInfo) -> 
     with ExitStack() as stack:
         variants = []
         for data in engines:
-            backend = stack.enter_context(on_plan(trt, data, info.name))
+            backend = stack.enter_context(open_serialized(trt, data, info.name))
             variants.append(Variant(info.name, lambda backend=backend: backend.infer(feeds)))  # type: ignore[misc]
         return [float(ms) for ms in np.median(interleave(variants, ROUNDS), axis=0)]
 
@@ -109,22 +109,24 @@ def about_choice(choice: dict[str, Any]) -> str:
     )
 
 
-def _with_plugin(trt: ModuleType, plan: Plan, watch: BuildProgress, steps: Steps) -> Candidate:
+def _with_plugin(trt: ModuleType, plan: BuildPlan, progress: BuildProgress, steps: Steps) -> Candidate:
     from tosa_edge.export.plugin_form import to_plugin_form
 
     path = library.find_library()
     assert path is not None  # chosen
     steps.load_library(trt)
     graph = replace(plan.graph, proto=to_plugin_form(plan.graph.proto))
-    made = _built(trt, plan, graph, watch, steps, "building with our plugin")
+    made = _built(trt, plan, graph, progress, steps, "building with our plugin")
     return replace(made, plugin=Plugin(*library.identity(path)))
 
 
 def _built(
-    trt: ModuleType, plan: Plan, graph: LoadedGraph, watch: BuildProgress, steps: Steps, what: str
+    trt: ModuleType, plan: BuildPlan, graph: LoadedGraph, progress: BuildProgress, steps: Steps, what: str
 ) -> Candidate:
     def on_progress(share: float) -> None:
-        watch.on_step(what, int(100 * share), 100)
+        progress.on_step(what, int(100 * share), 100)
 
-    made = steps.build_plan(trt, plan.choice.backend, graph, plan.targets, plan.machine.gpu, on_progress)
+    made = steps.build_serialized_engine(
+        trt, plan.choice.backend, graph, plan.targets, plan.machine.gpu, on_progress
+    )
     return Candidate(made.data, made.settings)

@@ -12,7 +12,7 @@ from tosa_edge import __version__
 from tosa_edge.engine.build_source import rebuild_source
 from tosa_edge.engine.manifest import Manifest, Provider, Validation
 from tosa_edge.engine.providers import CPU
-from tosa_edge.engine.select_backend import NATIVE, Choice
+from tosa_edge.engine.select_backend import NATIVE, BackendChoice
 from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import sha256_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """All that decides what an engine will be.
 
     calibration: the digest of the quantised graph.
@@ -34,16 +34,16 @@ class Plan:
     source: Path
     graph: LoadedGraph
     precision: str
-    choice: Choice
+    choice: BackendChoice
     targets: tuple[int, ...]
     pictures: Path | None
     calibration: str | None
     machine: Machine
-    ways: tuple[str, ...] = (NATIVE,)
+    layer_kinds: tuple[str, ...] = (NATIVE,)
     attention: bool = False
 
 
-def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
+def describe(plan: BuildPlan, data: bytes, settings: dict[str, Any]) -> Manifest:
     info, backend = plan.graph.info, plan.choice.backend
     graph = plan.graph.proto.graph
     note = next((n for n in plan.choice.notes if "not run" in n), Validation().note)
@@ -82,6 +82,6 @@ def describe(plan: Plan, data: bytes, settings: dict[str, Any]) -> Manifest:
         ) from error
 
 
-def _provider(plan: Plan) -> Provider | None:
+def _provider(plan: BuildPlan) -> Provider | None:
     name = plan.choice.provider
     return None if name == CPU else Provider(name, plan.machine.providers.get(name) or "unknown")

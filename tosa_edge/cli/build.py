@@ -69,7 +69,7 @@ def main(
 
     targets = tuple(sorted({parse_target(text) for text in target or ()}))
     with bars(f"building {model}") as step:
-        watch = BuildProgress(
+        progress = BuildProgress(
             lambda: say("another build of this engine runs: waiting for it"),
             step,
             say,
@@ -81,7 +81,7 @@ def main(
             calib,
             targets,
             out,
-            watch,
+            progress,
             max_drop=max_drop,
             plugin=plugin,
             provider=provider,

@@ -69,7 +69,7 @@ def main(
     from tosa_edge.atomic_files import atomic_path
     from tosa_edge.calibration import Settings, calibrate
     from tosa_edge.find_model import files_of, find_graph, label_of
-    from tosa_edge.output_paths import claim
+    from tosa_edge.output_paths import refuse_overwrites
 
     if out.is_dir():
         out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
@@ -77,7 +77,7 @@ def main(
         raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
     beside = out.with_suffix(".table.json")
     read = [*files_of(_source_for(host, model)), *(path for path in (data, table) if path)]
-    claim([out, beside], read, force=force, say=say)
+    refuse_overwrites([out, beside], read, force=force, say=say)
     graph = _graph_for(host, model)
     settings = Settings(
         method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit

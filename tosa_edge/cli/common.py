@@ -76,14 +76,14 @@ def friendly(verb: Callable[..., None]) -> Callable[..., None]:
             silence(sys.stderr)
             raise typer.Exit(1) from None
         except (TosaEdgeError, OSError) as error:
-            told = error if isinstance(error, TosaEdgeError) else _from_system(error)
+            shown_error = error if isinstance(error, TosaEdgeError) else _from_system(error)
             with contextlib.suppress(OSError):  # the place for errors may be what is full
                 head, then = ("error:", "bold red"), ("do:", "bold")
-                lines = Text.assemble(head, f" {told.what}\n", then, f" {told.remedy}")
+                lines = Text.assemble(head, f" {shown_error.what}\n", then, f" {shown_error.remedy}")
                 console.print(lines, soft_wrap=True)
             with contextlib.suppress(TosaEdgeError):
-                emit({"error": told.what, "remedy": told.remedy}, as_json)
-            raise typer.Exit(told.exit_code) from None
+                emit({"error": shown_error.what, "remedy": shown_error.remedy}, as_json)
+            raise typer.Exit(shown_error.exit_code) from None
 
     return wrapper
 

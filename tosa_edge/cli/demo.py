@@ -19,12 +19,12 @@ OutOption = Annotated[
 
 def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
-    from tosa_edge.cli.run_pipeline import record, say_result
+    from tosa_edge.cli.run_pipeline import run_pipeline, say_result
     from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
-    from tosa_edge.runtime.outputs import Outputs
+    from tosa_edge.runtime.outputs import OutputOptions
 
-    wanted = Outputs(out, out / "demo.webm")
-    result = record(
+    wanted = OutputOptions(out, out / "demo.webm")
+    result = run_pipeline(
         [str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted, force=force, replaces=True
     )
     say_result(result)

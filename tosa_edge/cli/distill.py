@@ -11,7 +11,7 @@ from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_ref
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.console import console, counted, say
 from tosa_edge.find_model import find_checkpoint
-from tosa_edge.output_paths import claim
+from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.progress import progress
 
 EXAMPLES = (
@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Teach a model to skip tokens in your own surroundings, from pictures without labels."""
     path = find_checkpoint(checkpoint)
-    claim([out], [path, images], force=force, former=holds_a_record)
+    refuse_overwrites([out], [path, images], force=force, former=holds_a_record)
     with needs_export_extra("distilling"):
         from tosa_edge.calibration.pictures import read_pictures
         from tosa_edge.nn.weights import load_depth_net

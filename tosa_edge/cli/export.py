@@ -13,7 +13,7 @@ from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.find_model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
-from tosa_edge.output_paths import claim
+from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.ways import parse_ways
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def main(
         raise TosaEdgeError(
             "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
         )
-    claim([out], [path], force=force, check=refuse_foreign, say=say)
+    refuse_overwrites([out], [path], force=force, check=refuse_foreign, say=say)
     with console.status(f"tracing {out.name}") as status:
         if one_file:
             options = {"form": form, "precision": precision, "attention": attention}
@@ -173,7 +173,7 @@ def _export_variant(spec: str, out: Path, given: list[str], form: str, force: bo
         )
     if out.suffix != ".onnx":
         raise TosaEdgeError(f"{spec} is one graph, and {out} is no file for it", "Write -o NAME.onnx.")
-    claim([out], files_of(spec), force=force, say=say)
+    refuse_overwrites([out], files_of(spec), force=force, say=say)
     proto, info = graph.proto, graph.info
     if form == "plugin":
         with needs_export_extra("the plugin form"):

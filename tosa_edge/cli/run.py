@@ -128,7 +128,7 @@ def main(
     from tosa_edge.cli import run_pipeline
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.runtime.intrinsics import USUAL_FOV
-    from tosa_edge.runtime.outputs import Outputs
+    from tosa_edge.runtime.outputs import OutputOptions
 
     specs = [*(sources or ()), *(source or ())]
     if not specs:
@@ -139,7 +139,7 @@ def main(
         raise TosaEdgeError("--no-files writes nothing", "Leave it out, or the options that ask for files.")
     if (ply or rerun) and fov is None and intrinsics is None:
         say(f"a field of view of {USUAL_FOV:g} degrees is assumed; --fov and --intrinsics say another")
-    wanted = Outputs(
+    wanted = OutputOptions(
         out=out,
         video=record,
         depth_maps=depth_maps,
@@ -153,7 +153,7 @@ def main(
         rerun=rerun,
         window=window,
     )
-    result = run_pipeline.record(
+    result = run_pipeline.run_pipeline(
         specs,
         model,
         fit,

@@ -14,17 +14,17 @@ from tosa_edge.cli.common import say_refused
 from tosa_edge.console import console, counted, say
 
 if TYPE_CHECKING:
-    from tosa_edge.runtime.outputs import Outputs
+    from tosa_edge.runtime.outputs import OutputOptions
     from tosa_edge.runtime.pipeline import Predictor
     from tosa_edge.runtime.sources import Source
     from tosa_edge.runtime.summary import Summary
 
 
-def record(
+def run_pipeline(
     specs: Sequence[str],
     engine: str,
     fit: str,
-    wanted: Outputs,
+    wanted: OutputOptions,
     *,
     refresh: str = "1",
     reuse: str | None = None,
@@ -50,7 +50,7 @@ def record(
     from tosa_edge.atomic_files import write_bytes
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.find_model import files_of
-    from tosa_edge.output_paths import SUMMARY, claim, left_of_former, results_of
+    from tosa_edge.output_paths import SUMMARY, left_of_former, refuse_overwrites, results_of
     from tosa_edge.runtime import pipeline
     from tosa_edge.runtime.outputs import OF_A_FOLDER, open_sinks, refuse_others, remove_former
     from tosa_edge.runtime.pipeline import stopped_by_signals
@@ -74,7 +74,7 @@ def record(
         outputs = wanted.files(sources)
         inputs = [*inputs_of(specs), *files_of(engine), *(files_of(reuse) if reuse else ()), *also_read]
         names = {path.name for path in outputs}
-        claim(
+        refuse_overwrites(
             outputs,
             inputs,
             flag="--out" if replaces else "--out or --record",
@@ -85,7 +85,7 @@ def record(
         )
         former = left_of_former(wanted.out, OF_A_FOLDER, outputs, inputs) if wanted.out else []
         label = ", ".join(Path(source.label).name for source in sources)
-        told = stack.enter_context(_telling(f"{model.label} on {label}", sources, most))
+        report_frame = stack.enter_context(_telling(f"{model.label} on {label}", sources, most))
         sinks = open_sinks(wanted, sources, model.info, say, stop.set)
 
         def on_lost(summary: Summary) -> None:
@@ -93,7 +93,7 @@ def record(
                 stop.set()
 
         def on_result(result: Any, summary: Summary) -> None:
-            told(result, summary)
+            report_frame(result, summary)
             on_lost(summary)
 
         with stopped_by_signals(stop):
@@ -151,17 +151,17 @@ def _refuse_beside(out: Path | None, specs: Sequence[str]) -> None:
 
 
 def _folder(
-    stack: ExitStack, wanted: Outputs, sources: Sequence[Source], usual: Path | None, *, numbering: bool
+    stack: ExitStack, wanted: OutputOptions, sources: Sequence[Source], usual: Path | None, *, numbering: bool
 ) -> Path | None:
     """Where files go, if any: with `numbering` into a folder that holds no former run."""
-    from tosa_edge.output_paths import numbered
+    from tosa_edge.output_paths import new_run_folder
 
     out = wanted.out
     if out is None and (wanted.of_frames or (not wanted.said and all(map(_ends, sources)))):
         out = usual
     if out is None or not numbering:
         return out
-    place = stack.enter_context(numbered(out, new=wanted.out is None))
+    place = stack.enter_context(new_run_folder(out, new=wanted.out is None))
     if place != out:
         say(f"a former run is not replaced: writing to {place}")
     return place

@@ -38,13 +38,13 @@ class Ticker:
         if now - self._shown < (_EACH if self._live else _EACH_IN_LOG):
             return
         self._shown = now
-        told = line(result, summary, read_power())
+        text = line(result, summary, read_power())
         if self._live:
             self._live.start()
-            shown = table(summary.stages, f"{self._label}: {told}", summary.times.lately)
+            shown = table(summary.stages, f"{self._label}: {text}", summary.times.lately)
             self._live.update(shown, refresh=True)
         else:
-            say(told)
+            say(text)
 
     def stop(self) -> None:
         if self._live:

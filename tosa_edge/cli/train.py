@@ -12,7 +12,7 @@ from tosa_edge.cli.distill import holds_a_record
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.console import counted, say
 from tosa_edge.find_model import find_checkpoint
-from tosa_edge.output_paths import claim
+from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.progress import progress
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def main(
     checkpoint = find_checkpoint(start or plan.start)
     place = join()
     if not place.rank:  # before the first of them makes the folder
-        claim([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
+        refuse_overwrites([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
     share_cores(place, threads)
     frames = open_dataset(data, (plan.height, plan.width))
     weights = finished(out, plan)
@@ -69,10 +69,10 @@ def main(
         weights = _train(checkpoint, frames, out, plan)
         keep_record(out, plan, checkpoint, data, len(frames), frames.refused, done=True)
         curves = draw_curves(out, [stage.name for stage in plan.stages])
-        told = f"wrote {weights} and {curves}"
+        reported = f"wrote {weights} and {curves}"
     else:
-        told = f"{out} is complete already"
-    say(f"{told}   next: tosa-edge export {weights} -o MODEL")
+        reported = f"{out} is complete already"
+    say(f"{reported}   next: tosa-edge export {weights} -o MODEL")
     emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)
 
 
@@ -87,14 +87,14 @@ def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
         else f"no state in {out}: starting from {checkpoint}"
     )
     say(f"{counted(len(frames), 'frame')}; {begins}")
-    told = 0
+    reported = 0
     with progress("training", sum(stage.steps for stage in plan.stages), "steps") as advance:
 
         def on_step(step: int, losses: dict[str, float]) -> None:
-            nonlocal told
-            for what in frames.refused[told:]:  # a damaged frame shows when it is first met
+            nonlocal reported
+            for what in frames.refused[reported:]:  # a damaged frame shows when it is first met
                 say(f"left out: {what}")
-            told = len(frames.refused)
+            reported = len(frames.refused)
             advance(step - 1)
 
         return fit(checkpoint, frames, out, plan, on_step)

@@ -23,7 +23,7 @@ from tosa_edge.pictures.fit import Fit
 if TYPE_CHECKING:
     from tosa_edge.backends.execution import Execution
 
-Plan = Callable[[tuple[int, int]], Fit]
+FitFor = Callable[[tuple[int, int]], Fit]
 Pair = tuple[Any, Any]
 TOKENS = ("kept", "represented_by")  # one of them at most is an output
 
@@ -39,39 +39,39 @@ class Outcome:
     times_ms: dict[str, float]
 
 
-class Frames:
-    """What a lane needs for frames; made once for each."""
+class FrameRunner:
+    """What an execution needs for frames; made once for each."""
 
-    def __init__(self, lane: Execution) -> None:
-        self._lane = lane
-        ends = {port.name: port.dtype for port in (*lane.inputs, *lane.outputs)}
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        ends = {port.name: port.dtype for port in (*execution.inputs, *execution.outputs)}
         if (ends.get("image"), ends.get("depth")) != ("uint8", "float32"):
             raise TosaEdgeError(
-                f"{lane.label} does not turn an `image` of uint8 into a `depth` of float32",
+                f"{execution.label} does not turn an `image` of uint8 into a `depth` of float32",
                 "Build it with `tosa-edge build` from a MODEL of tosa-edge.",
             )
-        self._kernels = Kernels(lane.context)
-        self._marks = [Event(lane.context, timed=True) for _ in range(3)]
+        self._kernels = Kernels(execution.context)
+        self._marks = [Event(execution.context, timed=True) for _ in range(3)]
         self._staged: dict[str, Staging] = {}
 
     @classmethod
-    def of(cls, lane: Execution) -> Frames:
-        if "frames" not in lane.extras:
-            lane.extras["frames"] = cls(lane)
-        return lane.extras["frames"]
+    def of(cls, execution: Execution) -> FrameRunner:
+        if "frames" not in execution.extras:
+            execution.extras["frames"] = cls(execution)
+        return execution.extras["frames"]
 
-    def run(self, frame: Any, plan: Plan, bgr: bool, feeds: dict[str, Any]) -> Outcome:
+    def run(self, frame: Any, fit_for: FitFor, bgr: bool, feeds: dict[str, Any]) -> Outcome:
         """`frame` is uint8 [H, W, 3] of either side; `feeds` what the graph takes besides `image`."""
         began = time.perf_counter()
-        lane, stream = self._lane, self._lane.stream
-        lane.feed(feeds, besides="image")
+        execution, stream = self._execution, self._execution.stream
+        execution.feed(feeds, besides="image")
         on_gpu = is_on_gpu(frame)
-        seen = checked(view(frame, stream) if on_gpu else self._uploaded(frame))
-        fit = plan((seen.shape[0], seen.shape[1]))
-        image, field = lane.memory["image"].pointer, lane.memory["depth"].pointer
+        seen = check_gpu_frame(view(frame, stream) if on_gpu else self._uploaded(frame))
+        fit = fit_for((seen.shape[0], seen.shape[1]))
+        image, field = execution.memory["image"].pointer, execution.memory["depth"].pointer
         self._kernels.fit_frame(image, seen.pointer, seen.strides, fit, bgr, stream)
         self._marks[0].record(stream.handle)
-        lane.replay()
+        execution.replay()
         self._marks[1].record(stream.handle)
         give = self._back_on_gpu(field, fit) if on_gpu else self._back_on_host(field, fit)
         self._marks[2].record(stream.handle)
@@ -88,22 +88,24 @@ class Frames:
     def _uploaded(self, frame: np.ndarray) -> View:
         staged = self._staging("frame", frame.shape, "uint8")
         np.copyto(staged.host, frame)
-        staged.upload(self._lane.stream)
+        staged.upload(self._execution.stream)
         return View(staged.pointer, frame.shape, packed(frame.shape, 1), frame.dtype, staged)
 
     def _back_on_gpu(self, field: int, fit: Fit) -> Callable[[], Pair]:
-        lane = self._lane
-        lease = lane.pool.take(4 * fit.frame[0] * fit.frame[1])
-        self._kernels.restore_depth(lease.pointer, field, fit, lane.stream)
-        tokens = next((lane.result(port).first() for port in lane.outputs if port.name in TOKENS), None)
-        return lambda: (DeviceArray(lane.context, lease, fit.frame, "float32"), tokens)
+        execution = self._execution
+        lease = execution.pool.take(4 * fit.frame[0] * fit.frame[1])
+        self._kernels.restore_depth(lease.pointer, field, fit, execution.stream)
+        tokens = next(
+            (execution.result(port).first() for port in execution.outputs if port.name in TOKENS), None
+        )
+        return lambda: (DeviceArray(execution.context, lease, fit.frame, "float32"), tokens)
 
     def _back_on_host(self, field: int, fit: Fit) -> Callable[[], Pair]:
-        lane = self._lane
-        staged = self._staging("depth", fit.frame, "float32", mapped=lane.context.integrated)
-        self._kernels.restore_depth(staged.pointer, field, fit, lane.stream)
-        staged.download(lane.stream)
-        tokens = next((lane.download(port) for port in lane.outputs if port.name in TOKENS), None)
+        execution = self._execution
+        staged = self._staging("depth", fit.frame, "float32", mapped=execution.context.integrated)
+        self._kernels.restore_depth(staged.pointer, field, fit, execution.stream)
+        staged.download(execution.stream)
+        tokens = next((execution.download(port) for port in execution.outputs if port.name in TOKENS), None)
         # Copies: the next frame is written where these were.
         return lambda: (staged.host.copy(), None if tokens is None else tokens[0].copy())
 
@@ -113,7 +115,7 @@ class Frames:
         if staged is None or staged.host.shape != shape:
             if staged is not None:
                 staged.close()
-            staged = self._staged[name] = Staging(self._lane.context, shape, dtype, mapped)
+            staged = self._staged[name] = Staging(self._execution.context, shape, dtype, mapped)
         return staged
 
     def close(self) -> None:
@@ -124,7 +126,7 @@ class Frames:
         self._kernels.close()
 
 
-def checked(frame: View) -> View:
+def check_gpu_frame(frame: View) -> View:
     """What `DepthModel` asks of a picture, as far as it can be seen from the host."""
     if len(frame.shape) != 3 or frame.shape[2] != 3 or 0 in frame.shape:
         raise TosaEdgeError(

@@ -111,8 +111,8 @@ def clocks(root: Path = ROOT) -> list[Finding]:
     places = sorted(
         p for p in (root / "sys/class/devfreq").glob("*") if re.search(r"\.(gpu|gv11b|ga10b)|gpc", p.name)
     )
-    told = [(_number(p / "min_freq"), _number(p / "max_freq")) for p in places]
-    known = [(low, high) for low, high in told if low and high]
+    clock_limits = [(_number(p / "min_freq"), _number(p / "max_freq")) for p in places]
+    known = [(low, high) for low, high in clock_limits if low and high]
     if not known:
         return [Finding("clocks", "not known")]
     low, high = known[0]

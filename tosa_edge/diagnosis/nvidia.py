@@ -16,7 +16,7 @@ from tosa_edge.engine.compatibility import TITLES
 from tosa_edge.engine.gpu import Gpu, find_gpu
 from tosa_edge.engine.providers import installed, start
 from tosa_edge.engine.providers import version as version_of_provider
-from tosa_edge.engine.select_backend import AUTO, Choice, choose_all
+from tosa_edge.engine.select_backend import AUTO, BackendChoice, select_backend_and_provider
 from tosa_edge.engine.tensorrt_versions import expected, troubles
 from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks
@@ -170,9 +170,9 @@ def _without_tensorrt(root: Path, arch: str) -> tuple[str, str]:
     return "missing", "On a machine with an NVIDIA GPU: `pip install 'tosa-edge[tensorrt]'`."
 
 
-def chosen(choice: Choice | None = None) -> list[Finding]:
+def chosen(choice: BackendChoice | None = None) -> list[Finding]:
     """What `tosa-edge build` takes here when nobody says otherwise, and why."""
-    choice = choice or choose_all(AUTO, AUTO, this_machine(BACKENDS))
+    choice = choice or select_backend_and_provider(AUTO, AUTO, this_machine(BACKENDS))
     why = "; ".join(choice.notes) or "the best of what this machine runs"
     return [Finding("backend auto", f"{choice.backend}: {why}", OK)]
 

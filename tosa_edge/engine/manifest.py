@@ -15,17 +15,17 @@ from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, PRECISIONS
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.field_checks import (
     Check,
+    boolean,
+    exact_fields,
+    integer,
+    list_of,
     mapping,
-    maybe,
     number,
     one_of,
-    record,
+    optional,
     setting,
     sha256,
-    some,
     text,
-    truth,
-    whole,
 )
 from tosa_edge.files import open_file
 from tosa_edge.graph_info import GraphInfo
@@ -72,7 +72,7 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckResult:
     """One check of the validation; `limit` is None where a figure is only reported, `value` if not finite."""
 
     name: str
@@ -87,7 +87,7 @@ class Validation:
 
     result: str = NOT_RUN
     note: str = "the engine has not been compared with its model"
-    checks: tuple[Judged, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
 
 NOT_COMPARED = Validation()
@@ -149,7 +149,7 @@ class Manifest:
             raise NewerFormat("it was written by a newer tosa-edge")
         if found in range(1, FORMAT):
             raise ValueError(f"it is of format {found}, which is not read any more")
-        manifest = cls(**record(raw, _MANIFEST))
+        manifest = cls(**exact_fields(raw, _MANIFEST))
         if manifest.graph is not None:
             manifest.check(manifest.graph, "its graph")
         return manifest
@@ -167,7 +167,7 @@ class Manifest:
 
 
 def _made(cls: type, checks: dict[str, Check]) -> Check:
-    return lambda value: cls(**record(value, checks))
+    return lambda value: cls(**exact_fields(value, checks))
 
 
 def _consistent(check: Check) -> Check:
@@ -190,23 +190,23 @@ def _graph(value: Any) -> GraphInfo:
     return found
 
 
-_sm = whole(10, 999)
-_port = _made(Port, {"name": text, "dtype": text, "shape": some(whole(1, 2**31), most=8)})
+_sm = integer(10, 999)
+_port = _made(Port, {"name": text, "dtype": text, "shape": list_of(integer(1, 2**31), most=8)})
 _HOST: dict[str, Check] = {
     "arch": text,
     "cpu": text,
-    "cpu_features": some(text),
-    "sm": maybe(_sm),
-    **{name: maybe(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack", "module")},
-    "multiprocessors": maybe(whole(1, 2**16)),
+    "cpu_features": list_of(text),
+    "sm": optional(_sm),
+    **{name: optional(text) for name in ("onnxruntime", "gpu", "cuda", "driver", "jetpack", "module")},
+    "multiprocessors": optional(integer(1, 2**16)),
 }
 _VALIDATION: dict[str, Check] = {"result": one_of((NOT_RUN, PASSED, FAILED)), "note": text}
-_figure = maybe(number(-1e300, 1e300))
-_judged = _made(Judged, {"name": text, "value": _figure, "limit": _figure, "passed": truth})
+_figure = optional(number(-1e300, 1e300))
+_judged = _made(CheckResult, {"name": text, "value": _figure, "limit": _figure, "passed": boolean})
 _MANIFEST: dict[str, Check] = {
-    "format": whole(FORMAT, FORMAT),
+    "format": integer(FORMAT, FORMAT),
     "engine_sha256": sha256,
-    "engine_bytes": whole(1, 2**40),
+    "engine_bytes": integer(1, 2**40),
     "backend": one_of(BACKENDS),
     "backend_version": text,
     "model": text,
@@ -214,23 +214,23 @@ _MANIFEST: dict[str, Check] = {
     "model_sha256": sha256,
     "precision": one_of(PRECISIONS),
     "form": one_of(("portable", "reuse", "plugin")),
-    "inputs": some(_port),
-    "outputs": some(_port),
+    "inputs": list_of(_port),
+    "outputs": list_of(_port),
     "keep": number(0, 1),
-    "query_stride": whole(1, 2**31),
-    "group": whole(0, 2**31),
+    "query_stride": integer(1, 2**31),
+    "group": integer(0, 2**31),
     "host": _made(Host, _HOST),
-    "targets": some(_sm),
+    "targets": list_of(_sm),
     "settings": mapping(setting),
     "built": text,
     "tosa_edge": text,
-    "plugin": maybe(_made(Plugin, {"name": text, "version": text, "sha256": sha256})),
-    "calibration": maybe(sha256),
-    "pictures": maybe(text),
-    "plugin_choice": maybe(mapping(setting)),
-    "validation": _consistent(_made(Validation, {**_VALIDATION, "checks": some(_judged)})),
-    "graph": maybe(_graph),
-    "provider": maybe(_made(Provider, {"name": one_of(GPU_PROVIDERS), "version": text})),
+    "plugin": optional(_made(Plugin, {"name": text, "version": text, "sha256": sha256})),
+    "calibration": optional(sha256),
+    "pictures": optional(text),
+    "plugin_choice": optional(mapping(setting)),
+    "validation": _consistent(_made(Validation, {**_VALIDATION, "checks": list_of(_judged)})),
+    "graph": optional(_graph),
+    "provider": optional(_made(Provider, {"name": one_of(GPU_PROVIDERS), "version": text})),
 }
 
 

@@ -71,7 +71,7 @@ def check_choice(provider: str) -> None:
         raise TosaEdgeError(f"there is no --provider {provider!r}", f"Choose one of: {', '.join(CHOICES)}.")
 
 
-def choose(asked: str, starts: Callable[[str], None] | None = None) -> tuple[str, tuple[str, ...]]:
+def select_provider(asked: str, starts: Callable[[str], None] | None = None) -> tuple[str, tuple[str, ...]]:
     """The provider to use, and what the user should know. `auto` is the best that is here and starts.
 
     Args:

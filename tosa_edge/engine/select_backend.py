@@ -22,7 +22,7 @@ _RTX_SM = (75, 86, 89, 120, 121)
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """A backend, and what the user should know about the choice. `provider` is of ONNX Runtime."""
 
     backend: str
@@ -34,11 +34,11 @@ class Choice:
 class LayerChoice:
     """Whose layers to build with; of two ways the faster engine is kept."""
 
-    ways: tuple[str, ...] = (NATIVE,)
+    layer_kinds: tuple[str, ...] = (NATIVE,)
     notes: tuple[str, ...] = ()
 
 
-def choose(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choice:
+def select_backend(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> BackendChoice:
     """`auto` is the best this machine can run; a backend by name is had or refused, never replaced."""
     if asked not in (AUTO, *BACKENDS):
         raise TosaEdgeError(
@@ -52,8 +52,10 @@ def choose(asked: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choic
     return _best(machine) if asked == AUTO else _named(asked, machine)
 
 
-def choose_all(asked: str, provider: str, machine: Machine, targets: tuple[int, ...] = ()) -> Choice:
-    """As `choose`, with the provider where ONNX Runtime is the backend; naming one asks for ONNX Runtime."""
+def select_backend_and_provider(
+    asked: str, provider: str, machine: Machine, targets: tuple[int, ...] = ()
+) -> BackendChoice:
+    """As `select_backend`, with the provider for ONNX Runtime; naming a provider asks for ONNX Runtime."""
     providers.check_choice(provider)
     if provider != AUTO:
         if asked not in (AUTO, ONNXRUNTIME):
@@ -62,10 +64,10 @@ def choose_all(asked: str, provider: str, machine: Machine, targets: tuple[int, 
                 f"Leave --provider out, or take --backend {ONNXRUNTIME}.",
             )
         asked = ONNXRUNTIME
-    choice = choose(asked, machine, targets)
+    choice = select_backend(asked, machine, targets)
     if choice.backend != ONNXRUNTIME:
         return choice
-    found, notes = providers.choose(provider)
+    found, notes = providers.select_provider(provider)
     # What would be better than the CPU is of no use where the GPU is used.
     return replace(choice, provider=found, notes=(*(choice.notes if found == CPU else ()), *notes))
 
@@ -107,24 +109,24 @@ def _require_plugin(backend: str, library: Path | None, operators: int) -> None:
         )
 
 
-def _best(machine: Machine) -> Choice:
+def _best(machine: Machine) -> BackendChoice:
     gpu, versions = machine.gpu, machine.versions
     if gpu is None:
-        return Choice(
+        return BackendChoice(
             ONNXRUNTIME,
             (f"no NVIDIA GPU here: built for ONNX Runtime; --backend {TENSORRT_RTX} builds for RTX cards",),
         )
     if _new_enough(versions.get(TENSORRT)):
-        return Choice(TENSORRT)
+        return BackendChoice(TENSORRT)
     if versions.get(TENSORRT_RTX) and gpu.sm in _RTX_SM:
-        return Choice(TENSORRT_RTX)
+        return BackendChoice(TENSORRT_RTX)
     backend = TENSORRT_RTX if gpu.sm in _RTX_SM else TENSORRT
     old = versions.get(TENSORRT)
     lacks = f"TensorRT {old} is too old, 10.3 is the first" if old else f"{TITLES[backend]} is not installed"
-    return Choice(ONNXRUNTIME, (f"{gpu.name} is not used: {lacks}. Do: {INSTALL[backend]}",))
+    return BackendChoice(ONNXRUNTIME, (f"{gpu.name} is not used: {lacks}. Do: {INSTALL[backend]}",))
 
 
-def _named(backend: str, machine: Machine) -> Choice:
+def _named(backend: str, machine: Machine) -> BackendChoice:
     version = machine.versions.get(backend)
     if version is None:
         raise MachineLacks(
@@ -142,8 +144,8 @@ def _named(backend: str, machine: Machine) -> Choice:
             f"Build on the robot itself; here, --backend {TENSORRT_RTX} builds for RTX cards without a GPU.",
         )
     if backend == TENSORRT_RTX and machine.gpu is None:
-        return Choice(backend, ("built and parsed, not run: this machine has no NVIDIA GPU",))
-    return Choice(backend)
+        return BackendChoice(backend, ("built and parsed, not run: this machine has no NVIDIA GPU",))
+    return BackendChoice(backend)
 
 
 def _new_enough(version: str | None) -> bool:

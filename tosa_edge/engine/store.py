@@ -50,7 +50,7 @@ def save(engine: Path, data: bytes, manifest: Manifest) -> None:
 
 
 @contextlib.contextmanager
-def claimed(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+def build_lock(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """This process alone builds `engine`; folders made for it go again when nothing comes of it."""
     parent = engine.parent
     made = [p for p in (parent, *parent.parents) if not p.exists()]

@@ -27,19 +27,19 @@ _SHARE_OF_FREE = 0.5  # of a Jetson's memory, which the camera and the rest of t
 
 
 @dataclass(frozen=True)
-class Plan:
+class SerializedEngine:
     data: bytes
     settings: dict[str, Any]
 
 
-def build_plan(
+def build_serialized_engine(
     trt: ModuleType,
     backend: str,
     graph: LoadedGraph,
     targets: tuple[int, ...] = (),
     gpu: Gpu | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
-) -> Plan:
+) -> SerializedEngine:
     """The serialised engine of a graph; our plugins must be loaded where it is in plugin form.
 
     Args:
@@ -73,13 +73,13 @@ def build_plan(
     if limit is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
         settings["workspace_bytes"] = limit
-    watch = monitor(trt, on_progress)
-    config.progress_monitor = watch
+    progress = monitor(trt, on_progress)
+    config.progress_monitor = progress
     with timing_cache(trt, config, gpu if backend == TENSORRT else None):
-        plan = interruptible(lambda: builder.build_serialized_network(network, config), watch.stop)
+        plan = interruptible(lambda: builder.build_serialized_network(network, config), progress.stop)
     if plan is None:
         raise _failed(trt, backend, graph.label, log.worst, gpu)
-    return Plan(bytes(plan), settings)
+    return SerializedEngine(bytes(plan), settings)
 
 
 def check_plugins(network: Any, label: str, expected: int) -> None:

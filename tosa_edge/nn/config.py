@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.field_checks import line, number, one_of, record, some, whole
+from tosa_edge.field_checks import exact_fields, integer, line, list_of, number, one_of
 from tosa_edge.graph_info import OUTPUT_KINDS, known_keys
 from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.strict_json import read_object
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_LAYERS = 256
-_SIDE = whole(1, 1 << 16)
+_SIDE = integer(1, 1 << 16)
 _CHECKS = {
     "name": line,
     "height": _SIDE,
     "width": _SIDE,
-    "patch": whole(1, 512),
-    "dim": whole(1, 1 << 14),
-    "layers": whole(2, MOST_LAYERS),
-    "heads": whole(1, 256),
+    "patch": integer(1, 512),
+    "dim": integer(1, 1 << 14),
+    "layers": integer(2, MOST_LAYERS),
+    "heads": integer(1, 256),
     "mlp_ratio": number(1 / 64, 64),
-    "registers": whole(0, 1024),
-    "head_layers": some(whole(0, MOST_LAYERS - 1), most=4),
-    "head_dim": whole(4, 1 << 12),
+    "registers": integer(0, 1024),
+    "head_layers": list_of(integer(0, MOST_LAYERS - 1), most=4),
+    "head_dim": integer(4, 1 << 12),
     "output": one_of(OUTPUT_KINDS),
 }
 
@@ -57,7 +57,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         try:
-            record(vars(self), _CHECKS)
+            exact_fields(vars(self), _CHECKS)
             self._check_shape()
         except ValueError as error:
             raise TosaEdgeError(f"no model is like that: {error}", "Mend it, or export it again.") from None

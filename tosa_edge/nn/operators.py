@@ -55,7 +55,7 @@ def has_kernel(operator: Operator, tensors: tuple[Tensor, ...], attributes: dict
     if first.is_cuda and torch.cuda.get_device_capability(first.device) < (8, 0):
         return False
     shapes = {name: tuple(t.shape) for name, t in zip(operator.inputs, tensors, strict=True)}
-    return launch.plan(operator.name, shapes, first.dtype == torch.float16, attributes) is not None
+    return launch.plan_launches(operator.name, shapes, first.dtype == torch.float16, attributes) is not None
 
 
 def _register(operator: Operator, function: Function) -> Function:

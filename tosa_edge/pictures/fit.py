@@ -76,7 +76,7 @@ class Fit:
         return np.pad(seen, margins, constant_values=outside)
 
 
-def plan(frame: tuple[int, int], size: tuple[int, int], mode: str) -> Fit:
+def fit_for(frame: tuple[int, int], size: tuple[int, int], mode: str) -> Fit:
     """The geometry for frames of (H, W) into a graph of (h, w)."""
     check_mode(mode)
     (H, W), (h, w) = frame, size

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Handoff(Generic[Item]):
+class BoundedQueue(Generic[Item]):
     """Items of several givers, first come first served, at most `room` of each giver.
 
     A giver that finds no room waits (a file loses nothing), or its oldest item is dropped and counted (a
@@ -19,37 +19,37 @@ class Handoff(Generic[Item]):
     closed it, or a giver failed; then its error is raised here, once.
     """
 
-    def __init__(self, room: int, givers: int = 1) -> None:
+    def __init__(self, room: int, producers: int = 1) -> None:
         self.dropped: Counter[int] = Counter()  # by giver
-        self._room, self._givers = room, givers
+        self._room, self._producers = room, producers
         self._waiting: deque[tuple[int, Item]] = deque()
         self._closed = False
         self._error: BaseException | None = None
         self._changed = Condition()
 
-    def give(self, item: Item, giver: int = 0, waits: bool = True) -> bool:
+    def put(self, item: Item, producer: int = 0, block: bool = True) -> bool:
         """False: nobody takes any more, so the giver can go home."""
         with self._changed:
-            while waits and not self._closed and self._count(giver) >= self._room:
+            while block and not self._closed and self._count(producer) >= self._room:
                 self._changed.wait()
             if self._closed:
                 return False
-            places = [place for place, (whose, _) in enumerate(self._waiting) if whose == giver]
-            self._waiting.append((giver, item))
+            places = [place for place, (other, _) in enumerate(self._waiting) if other == producer]
+            self._waiting.append((producer, item))
             if len(places) >= self._room:
                 # Each moves up into the place of the one before: a giver keeps its turn among the others.
                 places.append(len(self._waiting) - 1)
                 for place, following in pairwise(places):
                     self._waiting[place] = self._waiting[following]
                 self._waiting.pop()
-                self.dropped[giver] += 1
+                self.dropped[producer] += 1
             self._changed.notify_all()
             return True
 
     def finish(self) -> None:
         """One giver has no more."""
         with self._changed:
-            self._givers -= 1
+            self._producers -= 1
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
@@ -68,7 +68,7 @@ class Handoff(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         while True:
             with self._changed:
-                while not (self._waiting or self._closed or self._error or self._givers <= 0):
+                while not (self._waiting or self._closed or self._error or self._producers <= 0):
                     self._changed.wait()
                 if self._error:
                     raise self._error
@@ -78,5 +78,5 @@ class Handoff(Generic[Item]):
                 self._changed.notify_all()
             yield item
 
-    def _count(self, giver: int) -> int:
-        return sum(whose == giver for whose, _ in self._waiting)
+    def _count(self, producer: int) -> int:
+        return sum(other == producer for other, _ in self._waiting)

@@ -18,7 +18,7 @@ import numpy as np
 from tosa_edge.depth_model import Prediction
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.colour import HIGH, LOW
-from tosa_edge.runtime.drawn_distances import FARTHEST as DRAWN_FARTHEST
+from tosa_edge.runtime.drawn_distances import DRAWN_DEPTH_RATIO as DRAWN_FARTHEST
 from tosa_edge.runtime.pipeline import Predictor
 
 FARTHEST = 100.0
@@ -27,7 +27,7 @@ _AROUND = 2  # pixels to each side: the median of a small patch, not one pixel's
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDistance:
     """The distance, along the camera's axis, of what is at this pixel of the first frame."""
 
     x: int
@@ -35,7 +35,7 @@ class Known:
     metres: float
 
 
-def parse_known(text: str) -> Known:
+def parse_known(text: str) -> KnownDistance:
     """`X,Y=METRES`."""
     found = re.fullmatch(r"(\d{1,5}),(\d{1,5})=(\d*\.?\d+)m?", text.strip())
     if not found or not 0 < float(found[3]) <= FARTHEST:
@@ -43,7 +43,7 @@ def parse_known(text: str) -> Known:
             f"--metres {text} is no known distance",
             f"Write X,Y=METRES, such as 320,240=1.85, with 0 to {FARTHEST:g} metres.",
         )
-    return Known(int(found[1]), int(found[2]), float(found[3]))
+    return KnownDistance(int(found[1]), int(found[2]), float(found[3]))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MetricScale:
         return (1 / inverse).astype(np.float32)
 
 
-def fit_scale(relative: np.ndarray, known: Sequence[Known]) -> MetricScale:
+def fit_scale(relative: np.ndarray, known: Sequence[KnownDistance]) -> MetricScale:
     """relative inverse depth [H, W] -> the scale that the known distances ask for."""
     found = np.array([_near(relative, place) for place in known])
     wanted = np.array([1 / place.metres for place in known])
@@ -101,7 +101,7 @@ class Sureness:
         return f"metres miss the {known} known distances by at most {self.off:.0%}"
 
 
-def sureness(relative: np.ndarray, known: Sequence[Known], scale: MetricScale) -> Sureness:
+def sureness(relative: np.ndarray, known: Sequence[KnownDistance], scale: MetricScale) -> Sureness:
     far = np.percentile(relative, LOW)
     ends = [float(scale.metres(far))]
     if len(known) == 1:
@@ -124,7 +124,7 @@ def _sized(
     return a * wanted / drawn, b * wanted / drawn
 
 
-def _near(relative: np.ndarray, place: Known) -> float:
+def _near(relative: np.ndarray, place: KnownDistance) -> float:
     height, width = relative.shape
     if place.x >= width or place.y >= height:
         raise TosaEdgeError(
@@ -138,7 +138,7 @@ def _near(relative: np.ndarray, place: Known) -> float:
 class MetricModel:
     """A relative model whose depth comes out in metres."""
 
-    def __init__(self, model: Predictor, known: Sequence[Known]) -> None:
+    def __init__(self, model: Predictor, known: Sequence[KnownDistance]) -> None:
         if model.info.output != "relative_inverse_depth":
             raise TosaEdgeError("this model already gives metres", "Leave --metres out.")
         self.info, self.label = replace(model.info, output="metric_depth"), model.label

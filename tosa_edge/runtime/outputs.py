@@ -20,7 +20,7 @@ OF_A_FOLDER = (SHEET, VIDEO, MAPS, PICTURES, CLOUDS)
 
 
 @dataclass(frozen=True)
-class Outputs:
+class OutputOptions:
     """Files: `out` gets the contact sheet and, of what moves, run.webm unless `video` names another;
     OUT/depth, OUT/png and OUT/clouds get what is asked for, and OUT/png always of pictures in files.
     Viewers: a page at `port` of `host`, Rerun, a window."""
@@ -73,7 +73,7 @@ class Outputs:
         """Pictures make no video, unless one is asked for."""
         return self.video or (self.out / VIDEO if self.out and not source.still else None)
 
-    def of_stream(self, number: int) -> Outputs:
+    def of_stream(self, number: int) -> OutputOptions:
         """For one of several sources: a folder, a video and a port of its own."""
         return replace(
             self,
@@ -104,7 +104,7 @@ def remove_former(paths: Iterable[Path], say: Callable[[str], None]) -> None:
 
 
 def open_sinks(
-    wanted: Outputs,
+    wanted: OutputOptions,
     sources: Sequence[Source],
     info: GraphInfo,
     say: Callable[[str], None],
@@ -130,7 +130,7 @@ def open_sinks(
 
 
 def _openers(
-    wanted: Outputs,
+    wanted: OutputOptions,
     source: Source,
     info: GraphInfo,
     say: Callable[[str], None],
@@ -164,7 +164,7 @@ def _openers(
     return openers
 
 
-def _page(wanted: Outputs, source: Source, info: GraphInfo, say: Callable[[str], None]) -> Sink:
+def _page(wanted: OutputOptions, source: Source, info: GraphInfo, say: Callable[[str], None]) -> Sink:
     from tosa_edge.runtime.sinks.web import WebSink
 
     page = WebSink(info, wanted.host, wanted.port, wanted.token, source.label)

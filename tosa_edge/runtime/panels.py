@@ -9,7 +9,7 @@ import numpy as np
 from tosa_edge.depth_model import Prediction
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale, colour
-from tosa_edge.pictures.fit import Fit, plan
+from tosa_edge.pictures.fit import Fit, fit_for
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.runtime.overlay import drawn_tokens, tokens_label
 from tosa_edge.runtime.sources import Frame
@@ -74,7 +74,7 @@ def _placed(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
     """Another shape than the first frame's is letterboxed; half a pixel of rounding is not."""
     height, width = picture.shape[:2]
     same_shape = abs(height * tile[1] / width - tile[0]) <= 2
-    fit: Fit = plan((height, width), tile, "stretch" if same_shape else "letterbox")
+    fit: Fit = fit_for((height, width), tile, "stretch" if same_shape else "letterbox")
     return fit.forward(picture)
 
 

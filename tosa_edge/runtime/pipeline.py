@@ -22,7 +22,7 @@ import numpy as np
 from tosa_edge.depth_model import Prediction
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.runtime.bounded_queue import Handoff
+from tosa_edge.runtime.bounded_queue import BoundedQueue
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source
@@ -32,8 +32,8 @@ _AHEAD = 2  # frames of a file read ahead, and results of one that may wait for 
 _BEHIND = 8  # results of a live source that may wait for the sinks before the oldest is forgotten
 _LONGEST_GOODBYE = 10.0
 
-Frames = Handoff[tuple[int, Frame]]
-Results = Handoff[Result]
+FrameQueue = BoundedQueue[tuple[int, Frame]]
+ResultQueue = BoundedQueue[Result]
 
 
 class Predictor(Protocol):
@@ -70,30 +70,31 @@ def run(
     streams = list(sources) if isinstance(sources, Sequence) else [sources]
     live = any(source.live for source in streams)
     stop, summary = stop or Event(), Summary()
-    frames: Frames = Handoff(1 if live else _AHEAD, len(streams))
-    results: Results = Handoff(_BEHIND if live else _AHEAD)  # room for each stream; the model ends it
+    frames: FrameQueue = BoundedQueue(1 if live else _AHEAD, len(streams))
+    # Room for each stream; the model ends it.
+    results: ResultQueue = BoundedQueue(_BEHIND if live else _AHEAD)
 
     def give_up(error: BaseException) -> None:
         results.close()
         frames.fail(error)
 
     stages = [
-        Stage("capture", partial(_capture, number, source, frames, summary.times), give_up)
+        StageThread("capture", partial(_capture, number, source, frames, summary.times), give_up)
         for number, source in enumerate(streams)
     ]
-    output = Stage("sink", partial(_output, results, sinks, summary.times), give_up)
+    output = StageThread("sink", partial(_output, results, sinks, summary.times), give_up)
     # Whoever tells to stop, a signal handler perhaps, can do no more than that.
-    heed = Stage("stop", partial(_heed, stop, frames), give_up)
+    stop_watcher = StageThread("stop", partial(_close_on_stop, stop, frames), give_up)
     try:
         summary.warm_up_ms = _warm_up(model)
         began = time.perf_counter()
-        for stage in (*stages, output, heed):
+        for stage in (*stages, output, stop_watcher):
             stage.start()
         for result in _infer(streams, model, frames, summary):
             if result is None:
                 on_lost(summary)
             else:
-                results.give(result, result.stream, waits=not streams[result.stream].live)
+                results.put(result, result.stream, block=not streams[result.stream].live)
                 on_result(result, summary)
             if stop.is_set():
                 break
@@ -107,36 +108,36 @@ def run(
             summary.refused += source.refused
         summary.outputs = [path for path in [sink.commit() for sink in sinks] if path is not None]
     except BaseException:
-        _see_off((*stages, output, heed), streams, (frames, results), stop)
+        _shut_down((*stages, output, stop_watcher), streams, (frames, results), stop)
         for sink in reversed(sinks):  # the first made the folder, so it is the last to leave it
             sink.abort()
         raise
-    _see_off((*stages, output, heed), streams, (frames, results), stop)
+    _shut_down((*stages, output, stop_watcher), streams, (frames, results), stop)
     return summary
 
 
-def _heed(stop: Event, frames: Frames) -> None:
+def _close_on_stop(stop: Event, frames: FrameQueue) -> None:
     stop.wait()
     frames.close()
 
 
-def _capture(number: int, source: Source, frames: Frames, times: Times) -> None:
+def _capture(number: int, source: Source, frames: FrameQueue, times: Times) -> None:
     began = time.perf_counter()
     for frame in source:
         times.add("capture", 1000 * (time.perf_counter() - began))
-        if not frames.give((number, frame), number, waits=not source.live):
+        if not frames.put((number, frame), number, block=not source.live):
             return
         began = time.perf_counter()
     frames.finish()  # a source that failed has not finished: the taker is to get its error
 
 
-def _infer(streams: Sequence[Source], model: Predictor, frames: Frames, summary: Summary):  # type: ignore[no-untyped-def]
+def _infer(streams: Sequence[Source], model: Predictor, frames: FrameQueue, summary: Summary):  # type: ignore[no-untyped-def]
     painters, rate = [Painter(model.info, source.still) for source in streams], Rate()
     for number, frame in frames:
         try:
             prediction = model.predict_next(frame.picture, number)
         except Exception as error:
-            raise named("inference", error) from error
+            raise with_stage_name("inference", error) from error
         if not _has_depth(prediction.depth):
             summary.add_without_depth(frame.name)
             yield None
@@ -155,7 +156,7 @@ def _has_depth(depth: np.ndarray) -> bool:
     return bool(np.isfinite(depth[::16, ::16]).any() or np.isfinite(depth).any())
 
 
-def _output(results: Results, sinks: Sequence[Sink], times: Times) -> None:
+def _output(results: ResultQueue, sinks: Sequence[Sink], times: Times) -> None:
     for result in results:
         began = time.perf_counter()
         for sink in sinks:
@@ -170,13 +171,13 @@ def _warm_up(model: Predictor) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def _see_off(
-    stages: Sequence[Stage], sources: Sequence[Source], handoffs: Sequence[Handoff[Any]], stop: Event
+def _shut_down(
+    stages: Sequence[StageThread], sources: Sequence[Source], queues: Sequence[BoundedQueue[Any]], stop: Event
 ) -> None:
     """Lets every thread go home. One that hangs in a camera's driver is left behind, after a while."""
     stop.set()
-    for handoff in handoffs:
-        handoff.close()
+    for queue in queues:
+        queue.close()
     for source in sources:
         source.close()
     deadline = time.monotonic() + _LONGEST_GOODBYE
@@ -185,7 +186,7 @@ def _see_off(
             stage.join(max(0.0, deadline - time.monotonic()))
 
 
-class Stage(Thread):
+class StageThread(Thread):
     """Does `work`; if that fails, whoever has to know is told at once, and `finished` raises it again."""
 
     def __init__(
@@ -200,7 +201,7 @@ class Stage(Thread):
         try:
             self._work()
         except BaseException as error:
-            self.error = failure = named(self.stage, error)
+            self.error = failure = with_stage_name(self.stage, error)
             self._on_error(failure)
 
     def finished(self) -> None:
@@ -209,7 +210,7 @@ class Stage(Thread):
             raise self.error
 
 
-def named(stage: str, error: BaseException) -> BaseException:
+def with_stage_name(stage: str, error: BaseException) -> BaseException:
     """What a user can mend speaks for itself; anything else says in which stage it happened."""
     if isinstance(error, TosaEdgeError):
         return error
@@ -227,13 +228,13 @@ def stopped_by_signals(stop: Event) -> Iterator[None]:
 
     heard: list[int] = []  # a run may also have been stopped otherwise: that is no first signal
 
-    def heed(number: int, _frame: object) -> None:
+    def on_signal(number: int, _frame: object) -> None:
         heard.append(number)
         if len(heard) > 1:
             raise SystemExit(128 + number)
         stop.set()
 
-    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -76,9 +76,9 @@ def train(
             began = time.perf_counter()
             terms = losses_of(step)
             torch.stack(list(terms.values())).sum().backward()
-            told = torch.stack([term.detach().float() for term in terms.values()])
-            average([told])
-            losses = dict(zip(terms, told.tolist(), strict=True))
+            loss_values = torch.stack([term.detach().float() for term in terms.values()])
+            average([loss_values])
+            losses = dict(zip(terms, loss_values.tolist(), strict=True))
             lost = 0 if all(map(math.isfinite, losses.values())) else lost + 1
             if lost == _LOST:
                 raise TosaEdgeError(

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.field_checks import file_name, filled, maybe, number, pair, some, text, truth, whole
+from tosa_edge.field_checks import (
+    boolean,
+    dataclass_from,
+    file_name,
+    integer,
+    list_of,
+    number,
+    optional,
+    pair,
+    text,
+)
 from tosa_edge.files import read_bytes
 from tosa_edge.strict_json import MAX_BYTES
 
@@ -79,35 +89,35 @@ class Recipe:
     checkpoint_every: int = 50
 
 
-_COUNT, _LAYER, _SIDE = whole(1, 10**7), whole(0, 255), whole(1, 1 << 16)
+_COUNT, _LAYER, _SIDE = integer(1, 10**7), integer(0, 255), integer(1, 1 << 16)
 _RATE, _SHARE = number(0, 10), number(0, 1)
 _STAGE = {
     "name": file_name,  # the folder of the stage's weights
     "steps": _COUNT,
-    "elastic": truth,
-    "taught": truth,
+    "elastic": boolean,
+    "taught": boolean,
     "head_rate": _RATE,
     "encoder_rate": _RATE,
     "layer_decay": _SHARE,
     "selector_rate": _RATE,
-    "frozen": whole(0, 256),
+    "frozen": integer(0, 256),
     "weight_decay": _RATE,
-    "warmup": whole(0, 10**7),
+    "warmup": integer(0, 10**7),
     "average": _SHARE,
 }
-_SHRINK = {"layers": some(_LAYER, 256), "imitates": some(_LAYER, 256), "hidden": whole(1, 1 << 16)}
+_SHRINK = {"layers": list_of(_LAYER, 256), "imitates": list_of(_LAYER, 256), "hidden": integer(1, 1 << 16)}
 _RECIPE = {
     "name": text,
     "start": text,
-    "stages": some(lambda raw: filled(Stage, raw, _STAGE)),
-    "shrink": maybe(lambda raw: filled(Shrink, raw, _SHRINK)),
-    "teacher": maybe(text),
-    "head_layers": maybe(some(_LAYER, 4)),
+    "stages": list_of(lambda raw: dataclass_from(Stage, raw, _STAGE)),
+    "shrink": optional(lambda raw: dataclass_from(Shrink, raw, _SHRINK)),
+    "teacher": optional(text),
+    "head_layers": optional(list_of(_LAYER, 4)),
     "height": _SIDE,
     "width": _SIDE,
-    "sizes": some(pair(_SIDE)),
-    "batch": whole(1, 1 << 16),
-    "seed": whole(0, 2**63 - 1),
+    "sizes": list_of(pair(_SIDE)),
+    "batch": integer(1, 1 << 16),
+    "seed": integer(0, 2**63 - 1),
     "checkpoint_every": _COUNT,
 }
 
@@ -128,15 +138,15 @@ def read_recipe(name_or_path: str) -> Recipe:
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
         return parse_recipe(tomllib.loads(data.decode()))
     except (OSError, ValueError, RecursionError) as error:
-        told = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        message = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise TosaEdgeError(
-            f"{path} is not a recipe: {told}", f"Compare it with {FOLDER / 'tosa_depth_s.toml'}."
+            f"{path} is not a recipe: {message}", f"Compare it with {FOLDER / 'tosa_depth_s.toml'}."
         ) from error
 
 
 def parse_recipe(raw: dict[str, Any]) -> Recipe:
     """The tables of a TOML file -> a recipe. An unknown key is an error: it would train something else."""
-    recipe: Recipe = filled(Recipe, raw, _RECIPE)
+    recipe: Recipe = dataclass_from(Recipe, raw, _RECIPE)
     if not recipe.stages:
         raise ValueError("it needs at least one [[stages]] of at least one step")
     if len({stage.name for stage in recipe.stages}) < len(recipe.stages):

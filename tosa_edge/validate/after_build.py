@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.engine import ONNXRUNTIME
-from tosa_edge.engine.manifest import FAILED, FORMAT, NOT_RUN, PASSED, Judged, Manifest, Validation
+from tosa_edge.engine.manifest import FAILED, FORMAT, NOT_RUN, PASSED, CheckResult, Manifest, Validation
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.engine.this_machine import Machine
 from tosa_edge.errors import TosaEdgeError
@@ -45,28 +45,28 @@ def verdict_of(report: ParityReport) -> Validation:
     note = f"{report.pictures} pictures of the bundled clip against float32 in ONNX Runtime"
     if not report.passed:
         note += f"; failed: {report.failed[0].name}"
-    if report.departed is not None:
-        note += f"; departs first: {report.departed.layer}"
-    judged = tuple(Judged(c.name, c.value, c.limit, c.passed) for c in report.checks)
+    if report.divergence is not None:
+        note += f"; departs first: {report.divergence.layer}"
+    judged = tuple(CheckResult(c.name, c.value, c.limit, c.passed) for c in report.checks)
     return Validation(PASSED if report.passed else FAILED, note, judged)
 
 
 def _report(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep) -> ParityReport:
     from tosa_edge.validate.engine_under_test import of_engine
-    from tosa_edge.validate.parity import prove
+    from tosa_edge.validate.parity import compare_with_reference
     from tosa_edge.validate.pictures import real_pictures
     from tosa_edge.validate.references import find_reference, refuse_foreign
 
     reference = find_reference(manifest.source)
-    subject = of_engine(engine, manifest, own)
-    refuse_foreign(reference, subject.info, subject.label)
-    return prove(subject, reference, real_pictures(reference.info), on_step)
+    under_test = of_engine(engine, manifest, own)
+    refuse_foreign(reference, under_test.info, under_test.label)
+    return compare_with_reference(under_test, reference, real_pictures(reference.info), on_step)
 
 
 def _written(engine: Path, manifest: Manifest, verdict: Validation) -> Manifest:
     """Only where it changes something: an engine that is found good again keeps its file."""
     if verdict == manifest.validation:
         return manifest
-    told = replace(manifest, validation=verdict, format=FORMAT)
-    write_bytes(manifest_path(engine), told.to_json().encode())
-    return told
+    updated = replace(manifest, validation=verdict, format=FORMAT)
+    write_bytes(manifest_path(engine), updated.to_json().encode())
+    return updated

@@ -17,10 +17,10 @@ import numpy as np
 
 from tosa_edge.graph import LoadedGraph, with_outputs
 from tosa_edge.validate import checks
-from tosa_edge.validate.checks import depth_limit, error, floor
-from tosa_edge.validate.reproduce import Case
+from tosa_edge.validate.checks import depth_limit, relative_rms, rounding_floor
+from tosa_edge.validate.reproduce import FailureCase
 from tosa_edge.validate.reuse_form import reuse_form
-from tosa_edge.validate.runs import Feeds, Outputs, as_written, outputs_of
+from tosa_edge.validate.runs import Feeds, OutputList, as_written, outputs_of
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +35,7 @@ _IN_FLOAT = "InsertedPrecisionFreeCast_"
 
 
 @dataclass(frozen=True)
-class Tensor:
+class LayerTensor:
     """Where the residual stream leaves a layer. `layer` is named as in the checkpoint."""
 
     layer: str
@@ -44,7 +44,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first layer whose error is above its limit; `error` is None where it is not finite."""
+    """The first layer whose error is above its limit; `relative_rms` is None where it is not finite."""
 
     layer: str
     tensor: str
@@ -52,7 +52,7 @@ class Divergence:
     limit: float
 
 
-def stream(proto: onnx.ModelProto) -> list[Tensor]:
+def residual_stream(proto: onnx.ModelProto) -> list[LayerTensor]:
     """The residual stream of a portable or reuse graph, from the embedding to the last layer."""
     from tosa_edge.calibration.constants import Constants
 
@@ -63,7 +63,7 @@ def stream(proto: onnx.ModelProto) -> list[Tensor]:
     for node in nodes:
         for name in node.input:
             readers.setdefault(name, node)
-    layers: dict[int, Tensor] = {}
+    layers: dict[int, LayerTensor] = {}
     for node in nodes:
         for name in node.input:
             weight = constants.source(name)
@@ -72,14 +72,14 @@ def stream(proto: onnx.ModelProto) -> list[Tensor]:
             last = _LAST.search(name) or _LAST.search(weight)
             output = _after(node, readers) if last else None
             if last and output:
-                layers.setdefault(int(last[2]), Tensor(last[1], output))
+                layers.setdefault(int(last[2]), LayerTensor(last[1], output))
     found = [layers[i] for i in sorted(layers)]
     first = next((node.input[0] for node in nodes if node.op_type == "LayerNormalization"), None)
     if not found or first is None:
         return found
     while first in makers and makers[first].op_type in _PASSING:
         first = makers[first].input[0]
-    return [Tensor(f"{found[0].layer.rpartition('blocks.')[0]}patch_embed", first), *found]
+    return [LayerTensor(f"{found[0].layer.rpartition('blocks.')[0]}patch_embed", first), *found]
 
 
 def _after(node: onnx.NodeProto, readers: dict[str, onnx.NodeProto]) -> str | None:
@@ -90,18 +90,18 @@ def _after(node: onnx.NodeProto, readers: dict[str, onnx.NodeProto]) -> str | No
     return after.output[0] if after is not None and after.op_type == "Add" else None
 
 
-def shown(graph: LoadedGraph, tensors: Iterable[Tensor]) -> list[Tensor]:
+def shown(graph: LoadedGraph, tensors: Iterable[LayerTensor]) -> list[LayerTensor]:
     """Those of the tensors that a graph, optimised perhaps, still computes, under the names it gives them."""
     made = {output for node in graph.proto.graph.node for output in node.output}
     found = []
     for tensor in tensors:
         name = next((p + tensor.name for p in ("", _IN_FLOAT) if p + tensor.name in made), None)
         if name is not None:
-            found.append(Tensor(tensor.layer, name))
+            found.append(LayerTensor(tensor.layer, name))
     return found
 
 
-def marked(graph: LoadedGraph, tensors: Iterable[Tensor]) -> LoadedGraph:
+def with_layer_tensors(graph: LoadedGraph, tensors: Iterable[LayerTensor]) -> LoadedGraph:
     """The graph with these tensors among its outputs."""
     names = [tensor.name for tensor in tensors]
     half = {name for name in names if graph.info.precision == "fp16" and not name.startswith(_IN_FLOAT)}
@@ -110,44 +110,49 @@ def marked(graph: LoadedGraph, tensors: Iterable[Tensor]) -> LoadedGraph:
 
 @dataclass(frozen=True)
 class Traces:
-    """The arrays of one layer over all pictures: of the engine, of its peer, and the truth for each."""
+    """The arrays of one layer over all pictures: of the engine and of the same precision in ONNX Runtime, and
+    what each should be."""
 
-    tensor: Tensor
+    tensor: LayerTensor
     engine: list[np.ndarray]
     exact: list[np.ndarray]
-    peer: list[np.ndarray]
-    peer_exact: list[np.ndarray]
+    same_precision: list[np.ndarray]
+    same_precision_exact: list[np.ndarray]
 
 
 def departs(one: Traces, roundings: int) -> Divergence | None:
     """None where the engine is as right as its peer; asked in the order of the layers, because what comes
     after a wrong one is wrong because of it."""
-    found = error(one.engine, one.exact)
-    limit = depth_limit(error(one.peer, one.peer_exact), floor(one.exact, roundings))
-    assert limit is not None  # there is a peer
+    found = relative_rms(one.engine, one.exact)
+    limit = depth_limit(
+        relative_rms(one.same_precision, one.same_precision_exact), rounding_floor(one.exact, roundings)
+    )
+    assert limit is not None  # there is a result of the same precision
     if found <= limit:
         return None
     return Divergence(one.tensor.layer, one.tensor.name, found if math.isfinite(found) else None, limit)
 
 
-def locate(comparison: Comparison, theirs: Outputs) -> tuple[Divergence | None, Case | None]:
+def locate(comparison: Comparison, theirs: OutputList) -> tuple[Divergence | None, FailureCase | None]:
     """Layer by layer: the residual stream with the engine's patches given, then what it chose itself."""
-    info, least = comparison.reference.info, checks.LEAST_OVERLAP.get(comparison.subject.precision, 0.0)
-    backend, tensors, graph = comparison.subject.revealing()
+    info, least = comparison.reference.info, checks.LEAST_OVERLAP.get(comparison.under_test.precision, 0.0)
+    backend, tensors, graph = comparison.under_test.revealing()
     ours = outputs_of(backend, comparison.feeds, comparison.tick)
-    depth = Tensor(HEAD, "depth")
+    depth = LayerTensor(HEAD, "depth")
     if comparison.selects and checks.wrong_patches((o["kept"] for o in ours), info.tokens):
         named = Divergence(f"selection after layer {info.selections[0]}", "kept", None, 0.0)
-        return named, Case("kept", [o["kept"] for o in theirs], 0.0)
-    names = {t.layer: t for t in stream(reuse_form(comparison.reference).proto)}
+        return named, FailureCase("kept", [o["kept"] for o in theirs], 0.0)
+    names = {t.layer: t for t in residual_stream(reuse_form(comparison.reference).proto)}
     known = [t for t in tensors if t.layer in names]
     exact = comparison.exact(ours, [names[t.layer] for t in known])
-    peer, peer_exact, peer_names = None, None, {}
-    if comparison.peer is not None:
-        peer_names = {t.layer: t for t in stream(comparison.peer.proto)}
-        known = [t for t in known if t.layer in peer_names]
-        peer = comparison.run(marked(comparison.peer, [peer_names[t.layer] for t in known]))
-        peer_exact = comparison.exact(peer, [names[t.layer] for t in known])
+    same_precision, same_precision_exact, same_precision_names = None, None, {}
+    if comparison.same_precision is not None:
+        same_precision_names = {t.layer: t for t in residual_stream(comparison.same_precision.proto)}
+        known = [t for t in known if t.layer in same_precision_names]
+        same_precision = comparison.run(
+            with_layer_tensors(comparison.same_precision, [same_precision_names[t.layer] for t in known])
+        )
+        same_precision_exact = comparison.exact(same_precision, [names[t.layer] for t in known])
     roundings = checks.roundings_of(comparison.reference.proto)
     shares = (
         checks.overlaps([o["kept"] for o in ours], [o["kept"] for o in theirs])
@@ -157,31 +162,31 @@ def locate(comparison: Comparison, theirs: Outputs) -> tuple[Divergence | None, 
     visible = {t.layer: t for t in [*known, depth]}
     hidden: list[str] = []  # layers since the last that was seen and found right
     for layer in [*names, HEAD]:
-        if layer in visible and peer is not None and peer_exact is not None:
+        if layer in visible and same_precision is not None and same_precision_exact is not None:
             tensor = visible[layer]
-            right, mine = names.get(layer, depth), peer_names.get(layer, depth)
+            right, mine = names.get(layer, depth), same_precision_names.get(layer, depth)
             one = Traces(
                 tensor,
                 [o[tensor.name] for o in ours],
                 [o[right.name] for o in exact],
-                [o[mine.name] for o in peer],
-                [o[right.name] for o in peer_exact],
+                [o[mine.name] for o in same_precision],
+                [o[right.name] for o in same_precision_exact],
             )
             found = departs(one, roundings)
             if found is not None:
                 named = replace(found, layer=" or ".join([*hidden, layer]))
-                return named, Case(tensor.name, one.exact, found.limit, _needed(graph, tensor))
+                return named, FailureCase(tensor.name, one.exact, found.limit, _needed(graph, tensor))
             hidden = []
         else:
             hidden.append(layer)
         chosen = _selection_after(layer, info.selections) if shares is not None else None
         if shares is not None and chosen is not None and (worst := float(shares[:, chosen].min())) < least:
             named = Divergence(f"selection after {layer}", "kept", 1 - worst, 1 - least)
-            return named, Case("kept", [o["kept"] for o in theirs], 0.0)
+            return named, FailureCase("kept", [o["kept"] for o in theirs], 0.0)
     return None, None
 
 
-def _needed(graph: LoadedGraph | None, tensor: Tensor) -> LoadedGraph | None:
+def _needed(graph: LoadedGraph | None, tensor: LayerTensor) -> LoadedGraph | None:
     return None if tensor.layer == HEAD else graph
 
 
@@ -192,31 +197,31 @@ def _selection_after(layer: str, selections: tuple[int, ...]) -> int | None:
 
 @dataclass
 class Comparison:
-    """One subject on one set of feeds. Exact depth is kept for each set of patches it was computed with."""
+    """One engine on one set of feeds. Exact depth is kept for each set of patches it was computed with."""
 
-    subject: EngineUnderTest
+    under_test: EngineUnderTest
     reference: LoadedGraph
     feeds: Feeds
     tick: Callable[[], None]
     _exact: dict[tuple[int, bytes], dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
-    def peer(self) -> LoadedGraph | None:
+    def same_precision(self) -> LoadedGraph | None:
         """The same precision in ONNX Runtime; of float32 the reference is its own."""
-        return self.reference if self.subject.precision == "fp32" else self.subject.own
+        return self.reference if self.under_test.precision == "fp32" else self.under_test.own
 
     @property
     def selects(self) -> bool:
         return self.reference.info.selects and self.reference.info.form != "reuse"
 
-    def run(self, graph: LoadedGraph) -> Outputs:
+    def run(self, graph: LoadedGraph) -> OutputList:
         return outputs_of(as_written(graph), self.feeds, self.tick)
 
-    def exact(self, outputs: Outputs, tensors: list[Tensor] | None = None) -> Outputs:
+    def exact(self, outputs: OutputList, tensors: list[LayerTensor] | None = None) -> OutputList:
         """What float32 makes of the feeds with the patches that these outputs have chosen."""
         graph = reuse_form(self.reference)
         if tensors is not None:
-            return outputs_of(as_written(marked(graph, tensors)), self.given(outputs), self.tick)
+            return outputs_of(as_written(with_layer_tensors(graph, tensors)), self.given(outputs), self.tick)
         keys = [(i, o["kept"].tobytes() if self.selects else b"") for i, o in enumerate(outputs)]
         new = [i for i, key in enumerate(keys) if key not in self._exact]
         if new:
@@ -225,12 +230,12 @@ class Comparison:
             self._exact.update(zip([keys[i] for i in new], found, strict=True))
         return [self._exact[key] for key in keys]
 
-    def remember(self, outputs: Outputs) -> None:
+    def remember(self, outputs: OutputList) -> None:
         """The reference's own depth: its reuse form computes the very same with the patches it chose."""
         for i, one in enumerate(outputs):
             self._exact[i, one["kept"].tobytes() if self.selects else b""] = one
 
-    def given(self, outputs: Outputs) -> Feeds:
+    def given(self, outputs: OutputList) -> Feeds:
         if not self.selects:
             return self.feeds
         kept = [np.ascontiguousarray(o["kept"], np.int32) for o in outputs]

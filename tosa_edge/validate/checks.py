@@ -71,15 +71,15 @@ def not_finite(arrays: Iterable[np.ndarray]) -> int:
     return sum(int((~np.isfinite(array)).sum()) for array in arrays)
 
 
-def error(some: Iterable[np.ndarray], exact: Iterable[np.ndarray]) -> float:
+def relative_rms(some: Iterable[np.ndarray], exact: Iterable[np.ndarray]) -> float:
     """The root mean square difference over all pictures, as a share of the spread of the exact values."""
     ours, true = _flat(some), _flat(exact)
     with np.errstate(all="ignore"):  # infinities differ by NaN, which is above every limit
         return float(np.sqrt(np.mean((ours - true) ** 2))) / std_or_max(true)
 
 
-def floor(exact: Iterable[np.ndarray], roundings: int) -> float:
-    """What float32 itself leaves open, in the terms of `error`: no error below it is asked for.
+def rounding_floor(exact: Iterable[np.ndarray], roundings: int) -> float:
+    """What float32 itself leaves open, in the terms of `relative_rms`: no error below it is asked for.
 
     The reference is computed in float32 too. n roundings in directions of their own add up to sqrt(n) units
     of 2**-24 of the values they round; n is counted in the graph (`roundings_of`).
@@ -106,11 +106,11 @@ def roundings_of(proto: onnx.ModelProto) -> int:
     return terms
 
 
-def depth_limit(peer: float | None, least: float) -> float | None:
+def depth_limit(same_precision: float | None, least: float) -> float | None:
     """Of the error: None without a peer to compare with. A peer that is not finite excuses nothing."""
-    if peer is None:
+    if same_precision is None:
         return None
-    return max(MOST_TIMES * peer if math.isfinite(peer) else 0.0, least)
+    return max(MOST_TIMES * same_precision if math.isfinite(same_precision) else 0.0, least)
 
 
 def _flat(arrays: Iterable[np.ndarray]) -> np.ndarray:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tosa_edge.backends import Backend
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.opening import (
-    Opened,
-    chosen,
-    on_onnxruntime,
-    on_plan,
-    on_tensorrt,
+    OpenedModel,
+    open_onnxruntime,
+    open_serialized,
+    open_tensorrt,
     provider_of,
     refuse_other_provider,
+    resolve_provider,
 )
 from tosa_edge.engine import ONNXRUNTIME
 from tosa_edge.engine.build_source import precision_of
@@ -30,7 +30,7 @@ from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.find_model import find_graph
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.plugins.library import load_library
-from tosa_edge.validate.bisect import Tensor, marked, shown, stream
+from tosa_edge.validate.bisect import LayerTensor, residual_stream, shown, with_layer_tensors
 from tosa_edge.validate.references import graph_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class EngineUnderTest:
     """
 
     path: Path
-    opened: Opened
+    opened: OpenedModel
     precision: str
     source: str
     own: LoadedGraph | None
@@ -66,23 +66,27 @@ class EngineUnderTest:
 
     @property
     def backend(self) -> str:
-        return self.opened.host
+        return self.opened.backend_name
 
     @property
     def provider(self) -> str | None:
         return self.opened.provider
 
-    def revealing(self) -> tuple[Backend, list[Tensor], LoadedGraph | None]:
+    def revealing(self) -> tuple[Backend, list[LayerTensor], LoadedGraph | None]:
         """A backend that also gives the tensors of the residual stream, those tensors, and the graph to write
         down for whoever wants to run the same (None: the file itself)."""
         if self.graph is not None:
-            tensors = shown(self.graph, stream(self.own.proto)) if self.own is not None else []
+            tensors = shown(self.graph, residual_stream(self.own.proto)) if self.own is not None else []
             provider = self.provider or CPU
-            return OnnxRuntimeBackend(marked(self.graph, tensors), provider=provider), tensors, None
+            return (
+                OnnxRuntimeBackend(with_layer_tensors(self.graph, tensors), provider=provider),
+                tensors,
+                None,
+            )
         assert self.own is not None  # see `of_engine`
         assert self.manifest is not None
-        tensors = stream(self.own.proto)
-        graph = marked(self.own, tensors)
+        tensors = residual_stream(self.own.proto)
+        graph = with_layer_tensors(self.own, tensors)
         if self.manifest.settings.get("attention") == OPERATOR:
             graph = replace(graph, proto=to_attention_form(graph.proto))
         return _built(graph, self.manifest, self.label), tensors, graph
@@ -93,7 +97,7 @@ def find_engine_under_test(spec: str, reference: str | None = None, provider: st
     path = find_graph(spec)
     if not is_engine(path):
         graph = load_graph(spec)
-        return of_graph(graph, path, chosen(provider, graph))
+        return of_graph(graph, path, resolve_provider(provider, graph))
     manifest = manifest_of(path)
     refuse_other_provider(path, manifest, provider)
     if manifest.backend != ONNXRUNTIME:
@@ -108,7 +112,7 @@ def of_graph(graph: LoadedGraph, path: Path, provider: str = CPU) -> EngineUnder
             f"{graph.label} is in plugin form, which ONNX Runtime cannot compute",
             "Validate its portable form, or an engine that was built from it.",
         )
-    opened = on_onnxruntime(graph, provider=provider)
+    opened = open_onnxruntime(graph, provider=provider)
     return EngineUnderTest(path, opened, precision_of(graph), str(path), graph, graph)
 
 
@@ -120,14 +124,14 @@ def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Engine
     """
     if manifest.backend == ONNXRUNTIME:
         graph = load_engine_graph(path)
-        opened = on_onnxruntime(graph, provider=provider_of(manifest))
+        opened = open_onnxruntime(graph, provider=provider_of(manifest))
         return EngineUnderTest(path, opened, manifest.precision, manifest.source, own, graph, manifest)
     if own is None:
         raise TosaEdgeError(
             f"the graph {path} was built from is not here any more, and the engine alone does not tell it",
             f"Put {manifest.source} back as it was, or build the engine again.",
         )
-    opened = on_tensorrt(path, manifest)
+    opened = open_tensorrt(path, manifest)
     return EngineUnderTest(path, opened, manifest.precision, manifest.source, own, manifest=manifest)
 
 
@@ -148,7 +152,7 @@ def _refuse_elsewhere(path: Path, manifest: Manifest) -> None:
 
 def _built(graph: LoadedGraph, manifest: Manifest, label: str) -> Backend:
     """The engine once more, of the same layers, with what the graph has for outputs by now."""
-    from tosa_edge.engine.tensorrt_builder import build_plan
+    from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 
     trt = tensorrt_module(manifest.backend)
     assert trt is not None  # it has run the engine
@@ -156,5 +160,5 @@ def _built(graph: LoadedGraph, manifest: Manifest, label: str) -> Backend:
         load_library(trt)
         graph = replace(graph, proto=to_plugin_form(graph.proto))
     gpu = this_machine((manifest.backend,)).gpu
-    made = build_plan(trt, manifest.backend, graph, manifest.targets, gpu)
-    return on_plan(trt, made.data, label)
+    made = build_serialized_engine(trt, manifest.backend, graph, manifest.targets, gpu)
+    return open_serialized(trt, made.data, label)

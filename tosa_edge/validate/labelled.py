@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.backends.opening import on_onnxruntime
+from tosa_edge.backends.opening import open_onnxruntime
 from tosa_edge.depth_model import DepthModel
 from tosa_edge.evaluation.depth_data import find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import evaluate
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def on_data(
-    subject: EngineUnderTest,
+    under_test: EngineUnderTest,
     reference: LoadedGraph,
     data: Path,
     on_step: OnStep,
@@ -35,7 +35,7 @@ def on_data(
         return f"no depth metrics: {reference.label} {what}, and frames are scored one by one"
     pairs, info = find_pairs(data), reference.info
     scores: list[dict[str, Any]] = []
-    for turn, opened in enumerate((subject.opened, on_onnxruntime(reference))):
+    for turn, opened in enumerate((under_test.opened, open_onnxruntime(reference))):
 
         def step(index: int, turn: int = turn) -> None:
             on_step("evaluating", turn * len(pairs) + index + 1, 2 * len(pairs))

@@ -18,8 +18,8 @@ from tosa_edge.validate import checks
 from tosa_edge.validate.bisect import Comparison, Divergence, locate
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.engine_under_test import EngineUnderTest
-from tosa_edge.validate.reproduce import Case, folder_for, reproduce
-from tosa_edge.validate.runs import DidNotRun, Outputs, outputs_of
+from tosa_edge.validate.reproduce import FailureCase, folder_for, reproduce
+from tosa_edge.validate.runs import DidNotRun, OutputList, outputs_of
 
 if TYPE_CHECKING:
     from tosa_edge.progress import OnStep
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`departed` and `command` are there after a failure that could be followed to a layer."""
+    """`divergence` and `command` are there after a failure that could be followed to a layer."""
 
     checks: tuple[Check, ...]
     pictures: int
     notes: tuple[str, ...] = ()
-    departed: Divergence | None = None
+    divergence: Divergence | None = None
     command: str | None = None
 
     @property
@@ -44,18 +44,20 @@ class ParityReport:
         return not self.failed
 
 
-def prove(
-    subject: EngineUnderTest,
+def compare_with_reference(
+    under_test: EngineUnderTest,
     reference: LoadedGraph,
     pictures: np.ndarray,
     on_step: OnStep = lambda what, done, total: None,
 ) -> ParityReport:
     """Runs everything on the pictures, uint8 [n, H, W, 3], and judges it."""
     feeds = list(feeds_of(reference.info, pictures))
-    comparison = Comparison(subject, reference, feeds, lambda: tick())
+    comparison = Comparison(under_test, reference, feeds, lambda: tick())
     # At most: exact depth for patches that were met before is not computed again.
     most = len(feeds) * (
-        2 + (comparison.peer is not None and comparison.peer is not reference) * (1 + comparison.selects)
+        2
+        + (comparison.same_precision is not None and comparison.same_precision is not reference)
+        * (1 + comparison.selects)
     )
     most += len(feeds) * comparison.selects
     done = count(1)
@@ -65,7 +67,7 @@ def prove(
 
     notes: list[str] = []
     try:
-        ours = outputs_of(subject.opened.backend, feeds, tick)
+        ours = outputs_of(under_test.opened.backend, feeds, tick)
     except DidNotRun as failure:
         return ParityReport((Check("runs", None, None, False),), len(pictures), (failure.what,))
     theirs = comparison.run(reference)
@@ -75,7 +77,7 @@ def prove(
     if comparison.selects:
         wrong = checks.wrong_patches((o["kept"] for o in ours), reference.info.tokens)
         shares = checks.overlaps([o["kept"] for o in ours], [o["kept"] for o in theirs]).mean(axis=1)
-        least = checks.LEAST_OVERLAP.get(subject.precision)
+        least = checks.LEAST_OVERLAP.get(under_test.precision)
         found += [
             checks.at_most("kept_wrong", wrong, 0),
             checks.at_least("kept_overlap_mean", float(shares.mean()), None),
@@ -91,37 +93,44 @@ def prove(
     report = ParityReport(tuple(found), len(pictures), tuple(notes))
     if report.passed:
         return report
-    # The marked engine, its peer and the exact values of both: once more, to see where it begins.
-    more, again = len(feeds) * (2 if comparison.peer is None else 4), count(1)
+    # The engine with its layers' tensors, the same precision in ONNX Runtime, and the exact values of both:
+    # once more, to see where it begins.
+    more, again = len(feeds) * (2 if comparison.same_precision is None else 4), count(1)
     comparison.tick = lambda: on_step("finding the layer", min(next(again), more), more)
     return _followed(report, comparison, ours, theirs, limit)
 
 
-def _depth(comparison: Comparison, ours: Outputs, theirs: Outputs) -> tuple[list[Check], float | None]:
+def _depth(comparison: Comparison, ours: OutputList, theirs: OutputList) -> tuple[list[Check], float | None]:
     exact = [o["depth"] for o in comparison.exact(ours)]
-    least = checks.floor(exact, checks.roundings_of(comparison.reference.proto))
+    least = checks.rounding_floor(exact, checks.roundings_of(comparison.reference.proto))
     noise, more = None, []
-    if comparison.peer is not None:
-        peer = theirs if comparison.peer is comparison.reference else comparison.run(comparison.peer)
-        noise = checks.error([o["depth"] for o in peer], [o["depth"] for o in comparison.exact(peer)])
+    if comparison.same_precision is not None:
+        same_precision = (
+            theirs
+            if comparison.same_precision is comparison.reference
+            else comparison.run(comparison.same_precision)
+        )
+        noise = checks.relative_rms(
+            [o["depth"] for o in same_precision], [o["depth"] for o in comparison.exact(same_precision)]
+        )
         more.append(checks.at_most("depth_error_same_precision", noise, None))
     limit = checks.depth_limit(noise, least)
-    error = checks.error([o["depth"] for o in ours], exact)
+    error = checks.relative_rms([o["depth"] for o in ours], exact)
     return [checks.at_most("depth_error", error, limit), *more], limit
 
 
 def _followed(
-    report: ParityReport, comparison: Comparison, ours: Outputs, theirs: Outputs, limit: float | None
+    report: ParityReport, comparison: Comparison, ours: OutputList, theirs: OutputList, limit: float | None
 ) -> ParityReport:
     """The first layer that departs, and the command that shows it."""
-    subject = comparison.subject
+    under_test = comparison.under_test
     departed, case = locate(comparison, theirs)
     feeds = comparison.feeds
     if case is None and any(check.name == "depth_error" for check in report.failed) and limit is not None:
         # Wrong as a whole, though nothing that was looked into departs.
-        case = Case("depth", [o["depth"] for o in comparison.exact(ours)], limit)
+        case = FailureCase("depth", [o["depth"] for o in comparison.exact(ours)], limit)
     if case is None:
         return report
-    own = subject.source != str(subject.path)
-    command = reproduce(subject, case, feeds, folder_for(subject.path, own))
-    return replace(report, departed=departed, command=command)
+    own = under_test.source != str(under_test.path)
+    command = reproduce(under_test, case, feeds, folder_for(under_test.path, own))
+    return replace(report, divergence=departed, command=command)

@@ -15,7 +15,7 @@ import numpy as np
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.depth_data import find_pairs
 from tosa_edge.find_model import ASSETS
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.pictures.reading import read_picture
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ def real_pictures(info: GraphInfo, data: Path | None = None, refused: list[str] 
     Args:
         refused: told of pictures that are left out because they cannot be read; None lets none be.
     """
-    from tosa_edge.calibration.pictures import spread
+    from tosa_edge.calibration.pictures import evenly_spaced
 
     size = (info.height, info.width)
     if data is not None:
         pairs = find_pairs(data)
-        frames = [_read(pairs[i][0], refused) for i in spread(len(pairs), COUNT)]
+        frames = [_read(pairs[i][0], refused) for i in evenly_spaced(len(pairs), COUNT)]
         there = [frame for frame in frames if frame is not None]
         if not there:
             raise TosaEdgeError(f"no picture in {data} can be read", "Copy or download them again.")
-        return np.stack([plan((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in there])
+        return np.stack([fit_for((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in there])
     return _of_clip(size, COUNT)
 
 

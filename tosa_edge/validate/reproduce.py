@@ -26,7 +26,7 @@ from tosa_edge.validate.checks import std_or_max
 if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
     from tosa_edge.validate.engine_under_test import EngineUnderTest
-    from tosa_edge.validate.runs import Feeds, Outputs
+    from tosa_edge.validate.runs import Feeds, OutputList
 
 MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.json", "expected.json"
 # Read once, when Polygraphy starts: TensorRT-RTX in the place of TensorRT.
@@ -34,7 +34,7 @@ RTX_SWITCH = "POLYGRAPHY_USE_TENSORRT_RTX"
 
 
 @dataclass(frozen=True)
-class Case:
+class FailureCase:
     """One tensor of the engine, what it should hold for each of the feeds, and how far it may be off.
 
     `limit` is in the terms of `checks.error`; 0 asks for the very same numbers. `graph` is the one to run
@@ -53,7 +53,7 @@ def folder_for(path: Path, own: bool) -> Path:
     return path.with_name(name) if own else Path(name)
 
 
-def reproduce(subject: EngineUnderTest, case: Case, feeds: Feeds, folder: Path) -> str:
+def reproduce(under_test: EngineUnderTest, case: FailureCase, feeds: Feeds, folder: Path) -> str:
     """Writes the files, and gives the command that fails where the engine did.
 
     A former case in the folder is replaced; beside anything else the next takes FOLDER-2, and so on.
@@ -66,14 +66,14 @@ def reproduce(subject: EngineUnderTest, case: Case, feeds: Feeds, folder: Path) 
         (there / EXPECTED).write_text(expected)
         if case.graph is not None:
             (there / MODEL).write_bytes(case.graph.bytes())
-    words = ["polygraphy", "run", str(subject.path if case.graph is None else folder / MODEL)]
-    if subject.backend == ONNXRUNTIME:
+    words = ["polygraphy", "run", str(under_test.path if case.graph is None else folder / MODEL)]
+    if under_test.backend == ONNXRUNTIME:
         words += ["--onnxrt", "--onnx-outputs", case.tensor]
     else:
         words += ["--trt"] + ["--strongly-typed"] * (case.graph is not None)
     words += ["--load-inputs", str(folder / INPUTS), "--load-outputs", str(folder / EXPECTED)]
     words += ["--compare", "l2", "--l2-threshold", f"{case.tensor}:{_norm(case):.6g}"]
-    switch = f"{RTX_SWITCH}=1 " if subject.backend == TENSORRT_RTX else ""
+    switch = f"{RTX_SWITCH}=1 " if under_test.backend == TENSORRT_RTX else ""
     return switch + shlex.join(words)
 
 
@@ -88,7 +88,7 @@ def feeds_json(feeds: Feeds) -> str:
     return json.dumps([{name: _array(value) for name, value in feed.items()} for feed in feeds])
 
 
-def outputs_json(outputs: Outputs, label: str) -> str:
+def outputs_json(outputs: OutputList, label: str) -> str:
     """Outputs, under the name of whoever computed them, as `--load-outputs` takes them."""
     runs = [
         _object(
@@ -112,7 +112,7 @@ def _object(kind: str, **fields: Any) -> dict[str, Any]:
     return {**fields, "polygraphy_class": kind}
 
 
-def _norm(case: Case) -> float:
+def _norm(case: FailureCase) -> float:
     """The limit as the Euclidean norm of one picture's difference: where the mean over all pictures is above
     the limit, so is that of one of them at least."""
     true = np.concatenate([np.asarray(a, np.float64).ravel() for a in case.exact])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tosa_edge.graph import LoadedGraph
 
 Feeds = list[dict[str, "np.ndarray"]]
-Outputs = list[dict[str, "np.ndarray"]]
+OutputList = list[dict[str, "np.ndarray"]]
 
 
 class DidNotRun(TosaEdgeError):
@@ -28,7 +28,7 @@ def as_written(graph: LoadedGraph) -> OnnxRuntimeBackend:
     return OnnxRuntimeBackend(graph, optimise=False)
 
 
-def outputs_of(backend: Backend, feeds: Feeds, on_run: Callable[[], None] = lambda: None) -> Outputs:
+def outputs_of(backend: Backend, feeds: Feeds, on_run: Callable[[], None] = lambda: None) -> OutputList:
     """What a backend makes of each of the feeds, in their order.
 
     What a machine lacks is no fault of the engine's, and stays what it is; a crash on the GPU is one.

@@ -11,7 +11,7 @@ from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.engine_under_test import find_engine_under_test
 from tosa_edge.validate.labelled import on_data
-from tosa_edge.validate.parity import ParityReport, prove
+from tosa_edge.validate.parity import ParityReport, compare_with_reference
 from tosa_edge.validate.pictures import real_pictures
 from tosa_edge.validate.references import find_reference, refuse_foreign
 
@@ -33,35 +33,35 @@ def validate(
         data: a folder of pictures with depth: compared on them, and scored on all of them.
         provider: of ONNX Runtime, for a MODEL.
     """
-    subject = find_engine_under_test(engine, reference, provider)
+    under_test = find_engine_under_test(engine, reference, provider)
     try:
-        exact = find_reference(reference or subject.source)
+        exact = find_reference(reference or under_test.source)
     except MachineLacks:
         raise
     except TosaEdgeError as error:
         if reference is not None:
             raise
         raise TosaEdgeError(
-            f"no float32 reference of {subject.label}: {error.what}",
+            f"no float32 reference of {under_test.label}: {error.what}",
             "Name the float32 MODEL of the same variant and weights with --reference.",
         ) from error
-    refuse_foreign(exact, subject.info, subject.label)
+    refuse_foreign(exact, under_test.info, under_test.label)
     refused: list[str] = []
     pictures = real_pictures(exact.info, data, refused)
-    report = prove(subject, exact, pictures, on_step)
+    report = compare_with_reference(under_test, exact, pictures, on_step)
     if data is not None and not any(check.name == "runs" for check in report.checks):
-        report = _scored(report, on_data(subject, exact, data, on_step, refused))
+        report = _scored(report, on_data(under_test, exact, data, on_step, refused))
     return {
         "passed": report.passed,
         "checks": [check.as_dict() for check in report.checks],
-        "engine": str(subject.path),
+        "engine": str(under_test.path),
         "reference": exact.label,
-        "precision": subject.precision,
-        "backend": subject.backend,
-        "provider": subject.provider,
+        "precision": under_test.precision,
+        "backend": under_test.backend,
+        "provider": under_test.provider,
         "pictures": report.pictures,
         "data": None if data is None else str(data),
-        "departed": report.departed.layer if report.departed else None,
+        "departed": report.divergence.layer if report.divergence else None,
         "reproduce": report.command,
         "notes": list(report.notes),
         "refused": list(dict.fromkeys(refused)),

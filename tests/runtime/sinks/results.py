@@ -11,7 +11,7 @@ import numpy as np
 from tests import tiny
 from tosa_edge.depth_model import Prediction
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.runtime.panels import Painter
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame
@@ -28,7 +28,7 @@ def result(index: int = 0, info: GraphInfo | None = None, size: tuple[int, int] 
     prediction = Prediction(
         tiny.expected_depth(picture),
         None if info.dense else np.sort(kept, axis=1),
-        plan(size, (info.height, info.width), "letterbox"),
+        fit_for(size, (info.height, info.width), "letterbox"),
         {"prepare": 0.5, "infer": 10 + index % 7, "restore": 0.25},
     )
     frame = Frame(index, index / 10, picture, f"{index}")

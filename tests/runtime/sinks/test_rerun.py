@@ -14,7 +14,7 @@ import pytest
 from tests import tiny
 from tests.runtime.sinks.results import result
 from tosa_edge.errors import MachineLacks
-from tosa_edge.runtime.drawn_distances import FARTHEST, drawn_distances
+from tosa_edge.runtime.drawn_distances import DRAWN_DEPTH_RATIO, drawn_distances
 from tosa_edge.runtime.intrinsics import Intrinsics
 from tosa_edge.runtime.sinks.rerun import RerunSink, required
 from tosa_edge.runtime.sinks.wrappers import NewestOnly
@@ -89,7 +89,7 @@ def test_relative_depth_is_drawn_in_order_between_its_ends():
     distances = drawn_distances(relative, near=2.5, far=-1.5)
     assert distances.dtype == np.float32
     assert (np.diff(distances.ravel()) <= 0).all()
-    np.testing.assert_allclose([distances.max(), distances.min()], [FARTHEST, 1], rtol=1e-6)
+    np.testing.assert_allclose([distances.max(), distances.min()], [DRAWN_DEPTH_RATIO, 1], rtol=1e-6)
     assert np.isfinite(drawn_distances(relative, 1, 1)).all()
 
 

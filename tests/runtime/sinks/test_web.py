@@ -12,7 +12,7 @@ import pytest
 from tests import tiny
 from tests.runtime.sinks.client import Viewer, ask, control
 from tests.runtime.sinks.results import flowing, result
-from tosa_edge.pictures.fit import plan
+from tosa_edge.pictures.fit import fit_for
 from tosa_edge.runtime.sinks.thumbnails import shrunk, smaller
 from tosa_edge.runtime.sinks.web import WebSink
 
@@ -122,4 +122,4 @@ def test_the_overlay_is_drawn_small_as_it_would_be_drawn_large(mode):
     frame, size = (720, 1280), (252, 336)
     small = smaller(frame)
     assert small == (360, 640)
-    assert shrunk(plan(frame, size, mode), small) == plan(small, size, mode)
+    assert shrunk(fit_for(frame, size, mode), small) == fit_for(small, size, mode)

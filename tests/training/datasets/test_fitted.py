@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from tests.training.datasets.make import scene
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.training.datasets.fitted import FittedFrames
-from tosa_edge.training.datasets.frame import Found, Frame
+from tosa_edge.training.datasets.frame import DatasetFrame, FoundFrames
 
 SIDES = st.integers(40, 160)
 
 
-def frames_of(*labelled) -> Found:
-    return Found([Frame(str(n), lambda pair=pair: pair) for n, pair in enumerate(labelled)])
+def frames_of(*labelled) -> FoundFrames:
+    return FoundFrames([DatasetFrame(str(n), lambda pair=pair: pair) for n, pair in enumerate(labelled)])
 
 
-def some_damaged(count: int, damaged: dict[int, Exception]) -> Found:
+def some_damaged(count: int, damaged: dict[int, Exception]) -> FoundFrames:
     """Frame n is grey of level n and n + 1 metres away."""
 
     def read(n: int):
@@ -25,7 +25,7 @@ def some_damaged(count: int, damaged: dict[int, Exception]) -> Found:
             raise damaged[n]
         return np.full((4, 6, 3), n, np.uint8), np.full((4, 6), n + 1, np.float32)
 
-    return Found([Frame(f"frame {n}", lambda n=n: read(n)) for n in range(count)])
+    return FoundFrames([DatasetFrame(f"frame {n}", lambda n=n: read(n)) for n in range(count)])
 
 
 @settings(max_examples=60, deadline=None)

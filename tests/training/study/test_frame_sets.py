@@ -3,7 +3,7 @@ import pytest
 
 from tests.nets import TINY
 from tests.training.study.conftest import write_frames
-from tosa_edge.calibration.pictures import spread
+from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.training.study.frame_sets import read_folder, read_renders
 
@@ -50,5 +50,5 @@ def test_frames_of_a_folder_without_depth_are_an_error(data):
 
 
 def test_evenly_spread():
-    assert spread(10, 4) == [0, 2, 5, 7]
-    assert spread(3, 9) == [0, 1, 2]
+    assert evenly_spaced(10, 4) == [0, 2, 5, 7]
+    assert evenly_spaced(3, 9) == [0, 1, 2]

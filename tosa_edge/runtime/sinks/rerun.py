@@ -9,7 +9,7 @@ from tosa_edge.atomic_files import AtomicFile
 from tosa_edge.errors import MachineLacks
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.pictures.colour import ColourScale
-from tosa_edge.runtime.drawn_distances import FARTHEST, drawn_distances
+from tosa_edge.runtime.drawn_distances import DRAWN_DEPTH_RATIO, drawn_distances
 from tosa_edge.runtime.intrinsics import USUAL_FOV, CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.files import millimetres
@@ -92,7 +92,7 @@ class RerunSink(Sink):
         if self._info.output != "metric_depth":
             said = [
                 "Relative depth has no unit and no known shift: the nearest is drawn at 1, the farthest at "
-                f"{FARTHEST:g}. The order along a ray is the model's, distances are not."
+                f"{DRAWN_DEPTH_RATIO:g}. The order along a ray is the model's, distances are not."
             ]
         if self._intrinsics == Intrinsics.from_fov:
             said.append(f"No intrinsics were given: {USUAL_FOV:g} degrees from left to right are assumed.")

@@ -82,7 +82,7 @@ def two_sides(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def whole(text: str) -> int:
+def natural_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise ValueError("Give a whole number from 0 on")
     return int(text)

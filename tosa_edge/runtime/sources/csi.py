@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sources.address import rate, read_address, size, whole
+from tosa_edge.runtime.sources.address import natural_number, rate, read_address, size
 from tosa_edge.runtime.sources.gstreamer import GstreamerSession
 from tosa_edge.runtime.sources.reconnecting import Reconnecting
 
@@ -20,7 +20,7 @@ class CsiSource(Reconnecting):
 
 def csi_pipeline(spec: str) -> list[str]:
     """`flip` is nvvidconv's: 0 as it is, 2 upside down, which a camera on its head needs."""
-    place, options = read_address(spec, size=size, fps=rate, flip=whole)
+    place, options = read_address(spec, size=size, fps=rate, flip=natural_number)
     if not place.isdecimal():
         raise TosaEdgeError(f"{spec} names no camera", "Give its number: csi://0 is the first.")
     width, height = options.get("size", (1280, 720))

@@ -43,13 +43,13 @@ class IterableSource(Source):
                 yield picture
             else:
                 timestamp = time.monotonic() - began if self.live else index / self.fps
-                yield Frame(index, timestamp, checked(picture, index), f"{index:06d}")
+                yield Frame(index, timestamp, check_picture(picture, index), f"{index:06d}")
 
     def close(self) -> None:
         self._closed.set()
 
 
-def checked(picture: np.ndarray, index: int) -> np.ndarray:
+def check_picture(picture: np.ndarray, index: int) -> np.ndarray:
     if picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8 and picture.size:
         return picture
     raise TosaEdgeError(

@@ -16,7 +16,7 @@ import numpy as np
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.limits import PIXELS
 from tosa_edge.runtime.sources import Frame, Source
-from tosa_edge.runtime.sources.address import rate, read_address, size, whole
+from tosa_edge.runtime.sources.address import natural_number, rate, read_address, size
 
 BITS = 24
 _SMALLEST = (2 * BITS, 32)
@@ -30,7 +30,7 @@ class PatternSource(Source):
 
     def __init__(self, spec: str) -> None:
         self.label = spec
-        place, options = read_address(spec, fps=rate, frames=whole, seed=whole)
+        place, options = read_address(spec, fps=rate, frames=natural_number, seed=natural_number)
         try:
             width, height = size(place or "640x480")
         except ValueError as error:

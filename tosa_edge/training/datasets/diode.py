@@ -12,7 +12,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 from tosa_edge.limits import PIXELS
 from tosa_edge.pictures.reading import read_picture, require_file
-from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather
+from tosa_edge.training.datasets.frame import Format, FoundFrames, Labelled, folders, gather
 
 _DEPTH = "_depth.npy"
 
@@ -21,7 +21,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return any(name.endswith(_DEPTH) for name in names)
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     return gather(
         root,
         (

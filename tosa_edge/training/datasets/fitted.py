@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.pictures.fit import plan, resample
-from tosa_edge.training.datasets.frame import Found, Frame, Labelled
+from tosa_edge.pictures.fit import fit_for, resample
+from tosa_edge.training.datasets.frame import DatasetFrame, FoundFrames, Labelled
 
 
 class FittedFrames:
@@ -17,7 +17,7 @@ class FittedFrames:
     other frame of a batch stay what they were, and a run that is killed sees the same batches again.
     """
 
-    def __init__(self, found: Found, size: tuple[int, int]) -> None:
+    def __init__(self, found: FoundFrames, size: tuple[int, int]) -> None:
         self.frames = found.frames
         self.refused = list(found.refused)
         self.size = size
@@ -51,7 +51,7 @@ class FittedFrames:
         )
 
 
-def _fit(frame: Frame, size: tuple[int, int]) -> Labelled:
+def _fit(frame: DatasetFrame, size: tuple[int, int]) -> Labelled:
     picture, depth = frame.read()
     (H, W), (h, w) = picture.shape[:2], depth.shape
     # Depth may be coarser than its picture, but one pixel of rounding is all their shapes may differ by.
@@ -60,10 +60,10 @@ def _fit(frame: Frame, size: tuple[int, int]) -> Labelled:
             f"the picture is {W}x{H}, but its depth is {w}x{h}: not the same view",
             "Register the depth to the picture first.",
         )
-    seen = depth[plan((h, w), size, "crop").source.slices]
+    seen = depth[fit_for((h, w), size, "crop").source.slices]
     # Between two surfaces there is nothing: depth is picked, never averaged.
     fitted = resample(np.ascontiguousarray(seen, np.float32), size, nearest=True)
     readings = np.where(np.isfinite(fitted) & (fitted > 0), fitted, np.float32(0))
     if not readings.any():
         raise TosaEdgeError("its depth holds no reading", "Check what its values mean, or leave it out.")
-    return plan((H, W), size, "crop").forward(picture), readings
+    return fit_for((H, W), size, "crop").forward(picture), readings

@@ -18,7 +18,7 @@ Labelled = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Frame:
+class DatasetFrame:
     """`read` raises TosaEdgeError or OSError when what is on disk is damaged."""
 
     name: str
@@ -26,10 +26,10 @@ class Frame:
 
 
 @dataclass
-class Found:
+class FoundFrames:
     """The frames of a folder, and what was left out of it: "NAME: reason"."""
 
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[DatasetFrame] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
@@ -39,7 +39,7 @@ class Format:
 
     layout: str
     marks: Callable[[Path, list[str]], bool]
-    find: Callable[[Path], Found]
+    find: Callable[[Path], FoundFrames]
 
 
 def folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -58,17 +58,17 @@ def folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
         yield Path(where), sorted(name for name in names if not name.startswith("."))
 
 
-def gather(root: Path, groups: Iterable[tuple[Path, ...]], read: Callable[..., Labelled]) -> Found:
+def gather(root: Path, groups: Iterable[tuple[Path, ...]], read: Callable[..., Labelled]) -> FoundFrames:
     """A frame for each group of files (picture first) that is complete; `read` is given its paths.
 
     What is missing is named once for each folder: a part that was never unpacked is one line, not thousands.
     """
-    found, missing = Found(), dict[Path, list[Path]]()
+    found, missing = FoundFrames(), dict[Path, list[Path]]()
     for files in groups:
         absent = next((path for path in files if not path.is_file()), None)
         if absent is None:
             name = files[0].relative_to(root).as_posix()
-            found.frames.append(Frame(name, partial(read, *files)))
+            found.frames.append(DatasetFrame(name, partial(read, *files)))
         else:
             missing.setdefault(absent.parent, []).append(absent)
     for first, *others in missing.values():

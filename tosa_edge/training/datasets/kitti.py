@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tosa_edge.training.datasets.frame import Format, Found, folders, gather, read_pair
+from tosa_edge.training.datasets.frame import Format, FoundFrames, folders, gather, read_pair
 
 _DEPTH = ("proj_depth", "groundtruth", "image_02")
 _PICTURES = ("image_02", "data")
@@ -21,7 +21,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return folder.parts[-3:] == _DEPTH
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     return gather(root, _pairs(root), partial(read_pair, per_metre=256))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.files import require_regular
 from tosa_edge.limits import PIXELS
-from tosa_edge.training.datasets.frame import Format, Found, Frame, Labelled, folders
+from tosa_edge.training.datasets.frame import DatasetFrame, Format, FoundFrames, Labelled, folders
 
 _NAME = "nyu_depth_v2_labeled.mat"
 
@@ -22,13 +22,15 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return _NAME in names
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     """`root` is the file, or a folder that holds it."""
     if root.is_file():
         files = [root]
     else:
         files = [folder / _NAME for folder, names in folders(root) if _NAME in names]
-    return Found([Frame(f"{f.name}[{i}]", partial(_read, f, i)) for f in files for i in range(_count(f))])
+    return FoundFrames(
+        [DatasetFrame(f"{f.name}[{i}]", partial(_read, f, i)) for f in files for i in range(_count(f))]
+    )
 
 
 def _count(path: Path) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.reading import read_depth, read_picture
-from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather
+from tosa_edge.training.datasets.frame import Format, FoundFrames, Labelled, folders, gather
 
 _FORMS = (
     (re.compile(r"rgb_(\w+)\.(?:jpg|png)"), "sync_depth_{}.png"),
@@ -33,7 +33,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return whole is not None and (not _is_quantised(folder) or _has_8_bits(folder / whole))
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     return gather(
         root,
         (

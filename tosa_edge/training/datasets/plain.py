@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tosa_edge.evaluation.depth_data import find_pairs
-from tosa_edge.training.datasets.frame import Format, Found, gather, read_pair
+from tosa_edge.training.datasets.frame import Format, FoundFrames, gather, read_pair
 
 
 def _marks(folder: Path, names: list[str]) -> bool:
@@ -15,7 +15,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return any(Path(name).stem in depths for name in names if name.lower().endswith((".jpg", ".jpeg")))
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     return gather(root, find_pairs(root), read_pair)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.training.datasets.frame import Format, Found, Labelled, folders, gather, read_pair
+from tosa_edge.training.datasets.frame import Format, FoundFrames, Labelled, folders, gather, read_pair
 
 _PICTURE = re.compile(r"(frame-\d+)\.color\.png")
 _FARTHEST = 65.5  # metres; only the mark for no reading lies beyond
@@ -21,7 +21,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return any(_PICTURE.fullmatch(name) for name in names)
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     return gather(
         root,
         (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import inside, read_bytes
-from tosa_edge.training.datasets.frame import Format, Found, folders, gather, read_pair
+from tosa_edge.training.datasets.frame import Format, FoundFrames, folders, gather, read_pair
 
 CLOSEST = 0.02  # seconds between two pictures of one moment; both cameras take thirty a second
 
@@ -21,7 +21,7 @@ def _marks(folder: Path, names: list[str]) -> bool:
     return {"rgb.txt", "depth.txt"} <= set(names)
 
 
-def _find(root: Path) -> Found:
+def _find(root: Path) -> FoundFrames:
     pairs, refused = [], []
     for folder in (folder for folder, names in folders(root) if _marks(folder, names)):
         pictures, depths = _read_list(folder / "rgb.txt"), _read_list(folder / "depth.txt")
@@ -30,7 +30,7 @@ def _find(root: Path) -> Found:
         if alone := len(pictures) - len(together):
             refused.append(f"{folder.name}: {alone} pictures have no depth within {CLOSEST} s")
     found = gather(root, pairs, partial(read_pair, per_metre=5000))
-    return Found(found.frames, refused + found.refused)
+    return FoundFrames(found.frames, refused + found.refused)
 
 
 def associate(first: list[float], second: list[float]) -> list[tuple[int, int]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa_edge.calibration.pictures import spread
+from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample, find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import FEWEST
-from tosa_edge.pictures.fit import Fit, plan, resample
+from tosa_edge.pictures.fit import Fit, fit_for, resample
 from tosa_edge.training.shard_batches import Shards
 
 FIT = "letterbox"  # what `tosa-edge evaluate` does unless told otherwise
@@ -71,14 +71,14 @@ def fitted(sample: Sample, size: tuple[int, int]) -> Frame:
             f"{metrics.NEAREST} and {metrics.FARTHEST} m",
             "Check that it is in millimetres (16-bit PNG), or take the frame out.",
         )
-    fit = plan((sample.picture.shape[0], sample.picture.shape[1]), size, FIT)
+    fit = fit_for((sample.picture.shape[0], sample.picture.shape[1]), size, FIT)
     picture = fit.forward(sample.picture)
     digest = hashlib.sha256(picture.tobytes() + sample.depth.tobytes()).hexdigest()[:16]
     return Frame(sample.name, picture, fit, sample.depth, metrics.valid_mask(sample.depth), digest)
 
 
 def _rendered(shards: Shards, most: int) -> Iterator[Sample]:
-    for index in spread(len(shards), most):
+    for index in evenly_spaced(len(shards), most):
         images, depths = shards.batch([index])
         yield Sample(f"{index:06d}", images[0], depths[0])
 

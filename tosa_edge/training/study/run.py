@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tosa_edge.calibration.pictures import spread
+from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.training.study.frame_sets import FrameSet
 from tosa_edge.training.study.results import Results
@@ -37,13 +37,13 @@ class Scope:
         """The rows of one checkpoint; those beside the main one have the core alone."""
         rows = [v for v in study_variants(config) if main or v.core]
         if self.quick:
-            rows = [v for v in rows if v.core or v.peer]
+            rows = [v for v in rows if v.core or v.is_baseline]
         return [v for v in rows if self.wanted.search(f"{label}: {v.name}")]
 
     def frames(self, variant: Variant, count: int) -> list[int]:
         limits = [self.sweep_limit] if variant.sweep else []
         limits += [self.quick] if self.quick else []
-        return spread(count, min([count, *limits]))
+        return evenly_spaced(count, min([count, *limits]))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The peer that needs no method: a smaller picture, whose depth is enlarged again."""
+"""The baseline that needs no method: a smaller picture, whose depth is enlarged again."""
 
 from __future__ import annotations
 

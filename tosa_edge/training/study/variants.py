@@ -30,13 +30,13 @@ SHARES = (2 / 3, 1 / 2)  # of the picture's sides
 @dataclass(frozen=True)
 class Variant:
     """A row of the table: a `sweep` row takes part of the frames, a `core` row is for every checkpoint, and a
-    `peer` is another method at the arithmetic of one of ours."""
+    `is_baseline`: another method at the arithmetic of one of ours."""
 
     name: str
     method: Method
     sweep: bool = False
     core: bool = False
-    peer: bool = False
+    is_baseline: bool = False
 
 
 def study_variants(config: ModelConfig) -> list[Variant]:
@@ -57,9 +57,9 @@ def study_variants(config: ModelConfig) -> list[Variant]:
             for s in OTHER_SELECTORS
         ]
         budget = multiply_adds(config, selecting(layers))
-        rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), peer=True))
-        rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), peer=True))
-        rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), peer=True))
+        rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), is_baseline=True))
+        rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), is_baseline=True))
+        rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), is_baseline=True))
     for share in SHARES:
         small = at_share(config, share)
         rows.append(Variant(small.name, small))

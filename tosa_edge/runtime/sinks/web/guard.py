@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.sinks.web.http import Refused, Request
+from tosa_edge.runtime.sinks.web.http import HttpError, Request
 
 CONTROL_HEADER = "x-tosa-edge"
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::\d+)?")
@@ -35,23 +35,25 @@ class Guard:
         self._cookie = f"tosa_edge_{port}"
 
     def admit(self, request: Request) -> None:
-        """Raises Refused."""
+        """Raises HttpError."""
         if self.token is not None:
             if not any(hmac.compare_digest(key.encode(), self.token.encode()) for key in self._keys(request)):
-                raise Refused(HTTPStatus.UNAUTHORIZED)
+                raise HttpError(HTTPStatus.UNAUTHORIZED)
         elif not _loopback_name(request.headers.get("host", "")):
-            raise Refused(HTTPStatus.FORBIDDEN, "Ask for this page as http://127.0.0.1 or http://localhost.")
+            raise HttpError(
+                HTTPStatus.FORBIDDEN, "Ask for this page as http://127.0.0.1 or http://localhost."
+            )
         from_elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         if from_elsewhere and request.path != "/":  # a link to the page may stand anywhere
-            raise Refused(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
+            raise HttpError(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
 
     def admit_control(self, request: Request) -> None:
-        """What changes something, beyond `admit`. Raises Refused."""
+        """What changes something, beyond `admit`. Raises HttpError."""
         origin = request.headers.get("origin")
         if CONTROL_HEADER not in request.headers:
-            raise Refused(HTTPStatus.FORBIDDEN, f"The header {CONTROL_HEADER} is missing.")
+            raise HttpError(HTTPStatus.FORBIDDEN, f"The header {CONTROL_HEADER} is missing.")
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            raise Refused(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
+            raise HttpError(HTTPStatus.FORBIDDEN, "Pages from elsewhere may not ask this.")
 
     def cookie(self, request: Request) -> Mapping[str, str]:
         """The header that spares a browser the token in every address, for who came with one."""

@@ -23,7 +23,7 @@ _ALWAYS = {
 }
 
 
-class Refused(Exception):
+class HttpError(Exception):
     """What is wrong with a request, as a status and a line."""
 
     def __init__(self, status: HTTPStatus, text: str = "") -> None:
@@ -68,9 +68,9 @@ def parsed(data: bytes) -> Request:
         path, _, query = target.partition("?")
         asked = dict(parse_qsl(query, max_num_fields=8))
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST) from None
+        raise HttpError(HTTPStatus.BAD_REQUEST) from None
     if version not in ("HTTP/1.0", "HTTP/1.1") or not target.startswith("/") or not target.isprintable():
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise HttpError(HTTPStatus.BAD_REQUEST)
     return Request(method, path, asked, _headers(lines))
 
 
@@ -81,7 +81,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
         name, colon, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
         if not colon or not _NAME.fullmatch(name) or not value.isprintable() or name in found:
-            raise Refused(HTTPStatus.BAD_REQUEST)
+            raise HttpError(HTTPStatus.BAD_REQUEST)
         found[name] = value
     return found
 
@@ -115,7 +115,7 @@ class Connection:
         data = b""
         while b"\r\n\r\n" not in data:
             if len(data) > MOST_HEAD:
-                raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             data += self._receive()
         first, _, self._rest = data.partition(b"\r\n\r\n")
         return parsed(first)
@@ -123,9 +123,9 @@ class Connection:
     def read_body(self, request: Request) -> bytes:
         length = request.headers.get("content-length", "")
         if "transfer-encoding" in request.headers or not re.fullmatch("[0-9]{1,9}", length):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED)
+            raise HttpError(HTTPStatus.LENGTH_REQUIRED)
         if int(length) > MOST_BODY:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         while len(self._rest) < int(length):
             self._rest += self._receive()
         return self._rest[: int(length)]
@@ -172,7 +172,7 @@ class Connection:
         try:
             data = self._socket.recv(4096)
         except TimeoutError:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT) from None
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT) from None
         if not data:
             raise ConnectionResetError
         return data

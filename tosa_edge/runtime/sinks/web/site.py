@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from tosa_edge.runtime.sinks.web.guard import Guard
-from tosa_edge.runtime.sinks.web.http import Connection, Refused, Request, Response
+from tosa_edge.runtime.sinks.web.http import Connection, HttpError, Request, Response
 from tosa_edge.runtime.sinks.web.view import Moment, View
 
 Handler = Callable[[Connection, Request], None]
@@ -51,7 +51,7 @@ class Site:
             self._guard.admit(request)
             connection.admitted = True
             self._route(request)(connection, request)
-        except Refused as refused:
+        except HttpError as refused:
             # Behind a token a stranger gets not a byte, not even what was wrong.
             if connection.admitted or self._guard.token is None:
                 connection.send(Response(refused.text.encode(), status=refused.status))
@@ -59,9 +59,9 @@ class Site:
     def _route(self, request: Request) -> Handler:
         method, found = self._routes.get(request.path, ("", None))
         if found is None:
-            raise Refused(HTTPStatus.NOT_FOUND)
+            raise HttpError(HTTPStatus.NOT_FOUND)
         if request.method != method:
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED)
+            raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED)
         return found
 
     def _file(self, connection: Connection, request: Request) -> None:
@@ -74,11 +74,11 @@ class Site:
     def _control(self, connection: Connection, request: Request) -> None:
         self._guard.admit_control(request)
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Controls are application/json.")
+            raise HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Controls are application/json.")
         try:
             self._view.control(connection.read_body(request))
         except ValueError as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
+            raise HttpError(HTTPStatus.BAD_REQUEST, str(error)) from None
         connection.send(Response(status=HTTPStatus.NO_CONTENT))
 
     def _live(self, connection: Connection, request: Request) -> None:
@@ -111,7 +111,7 @@ class Site:
     def _place(self, connection: Connection, request: Request) -> Iterator[None]:
         """One of the places for viewers, for as long as it is watched from."""
         if not self._places.acquire(timeout=2 * _LOOK_S):  # who has just left is noticed by then
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} viewers are watching already.")
+            raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} viewers are watching already.")
         try:
             connection.begin_multipart(self._guard.cookie(request))
             yield
