@@ -77,14 +77,14 @@ def as_room(relative: np.ndarray) -> np.ndarray:
     low, high = np.percentile(relative, (2, 98))
     share = (relative.astype(np.float64) - low) / max(high - low, 1e-12)
     inverse = 1 / FAR + share * (1 / NEAR - 1 / FAR)
-    return 1 / np.clip(inverse, 1 / metrics.FARTHEST, 1 / metrics.NEAREST)
+    return 1 / np.clip(inverse, 1 / metrics.MAX_EVAL_M, 1 / metrics.MIN_EVAL_M)
 
 
 def _score(depth: np.ndarray, reference: np.ndarray, kind: str) -> dict[str, float]:
     everywhere = np.ones(reference.shape, bool)
     if kind == "metric_depth":
         return metrics.score_metric(
-            depth, np.clip(reference, metrics.NEAREST, metrics.FARTHEST).astype(np.float64), everywhere
+            depth, np.clip(reference, metrics.MIN_EVAL_M, metrics.MAX_EVAL_M).astype(np.float64), everywhere
         )
     return metrics.score_relative(depth, as_room(reference), everywhere)
 

@@ -110,10 +110,10 @@ def compiled(
     assert shared <= _SHARED, f"{step.kernel} asks for {shared} bytes of shared memory"
     name = done.metadata.name
     x, y, z = (*step.programs(sizes), 1, 1)[:3]
-    return name, visible(done.asm["ptx"], name, len(tensors)), (x, y, z), step.warps * 32, shared
+    return name, trim_parameters(done.asm["ptx"], name, len(tensors)), (x, y, z), step.warps * 32, shared
 
 
-def visible(ptx: str, name: str, count: int) -> str:
+def trim_parameters(ptx: str, name: str, count: int) -> str:
     """PTX whose kernel has its first so many parameters only; the others must be ones it never reads."""
     head, entry, rest = ptx.partition(f".entry {name}(")
     listed, end, body = rest.partition(")")

@@ -17,7 +17,7 @@ from tests.refusals import refusal
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import CONFIG_KEY, read_checkpoint, save_depth_net
 from tosa_edge.training.datasets import open_dataset
-from tosa_edge.training.loop import Pace, train
+from tosa_edge.training.loop import LoopSettings, train
 from tosa_edge.training.recipe import read_recipe
 from tosa_edge.training.state import Masters
 
@@ -218,7 +218,7 @@ def test_a_training_that_lost_itself_ends(folder):
     pictures()
     broken = tiny_net()
     torch.nn.init.constant_(broken.head.out.bias, float("nan"))
-    net, pace = Masters(broken, {n: 1e-3 for n, _ in broken.named_parameters()}, 0.0, 0.9), Pace(100)
+    net, pace = Masters(broken, {n: 1e-3 for n, _ in broken.named_parameters()}, 0.0, 0.9), LoopSettings(100)
     with pytest.raises(TosaEdgeError, match="20 steps in a row"):
         train(net, pace, folder / "out", lambda step: {"loss": sum(p.sum() for p in broken.parameters())})
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tosa_edge import progress
-from tosa_edge.cli.run_pipeline import _telling
+from tosa_edge.cli.run_pipeline import _progress_display
 
 LONG = "tosa_depth_t:g1 + tosa_depth_t:g3.reuse on a video of a long name.mp4"
 
@@ -35,5 +35,5 @@ def test_a_bar_ends_where_the_run_does(monkeypatch, most, total):
 
     monkeypatch.setattr(progress, "progress", bar)
     sources = [SimpleNamespace(frames=count) for count in (10, 20)]
-    with _telling("m on v", sources, most):
+    with _progress_display("m on v", sources, most):
         assert totals == [total]

@@ -9,7 +9,7 @@ from tests import tiny
 from tosa_edge.bench import overhead
 from tosa_edge.bench.streaming import Schedule, stream, usual
 from tosa_edge.evaluation.depth_data import Sample
-from tosa_edge.runtime.refresh import AUTO, Every
+from tosa_edge.runtime.refresh import AUTO, EveryNFrames
 
 
 def clip(count):
@@ -24,7 +24,7 @@ def clip(count):
 def schedules(tmp_path):
     full = str(tiny.save(tmp_path / "full.onnx", tiny.selective_info()))
     reuse = str(tiny.save(tmp_path / "reuse.onnx", tiny.selective_info(form="reuse")))
-    return [Schedule(full), Schedule(full, reuse, Every(4)), Schedule(full, reuse, AUTO)]
+    return [Schedule(full), Schedule(full, reuse, EveryNFrames(4)), Schedule(full, reuse, AUTO)]
 
 
 def test_a_row_says_how_often_tokens_were_chosen_and_how_right_depth_was(schedules):
@@ -40,7 +40,7 @@ def test_a_row_says_how_often_tokens_were_chosen_and_how_right_depth_was(schedul
 def test_the_usual_ones_begin_with_refreshing_always():
     first, *others = usual("tosa_depth_s")
     assert first == Schedule("tosa_depth_s:g1")
-    assert Schedule("tosa_depth_s:g1", "tosa_depth_s:g3.reuse", Every(5)) in others
+    assert Schedule("tosa_depth_s:g1", "tosa_depth_s:g3.reuse", EveryNFrames(5)) in others
 
 
 def test_the_age_of_a_live_result_is_measured_before_a_model_of_known_time():

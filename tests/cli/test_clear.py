@@ -427,6 +427,6 @@ def test_ctrl_c_stays_ctrl_c_where_a_library_catches_it():
             raise RuntimeError("a long report of an exporter") from None
 
     with pytest.raises(KeyboardInterrupt):
-        common.friendly(verb)()
+        common.report_errors(verb)()
     with pytest.raises(RuntimeError, match="its own"):
-        common.friendly(lambda: (_ for _ in ()).throw(RuntimeError("its own")))()
+        common.report_errors(lambda: (_ for _ in ()).throw(RuntimeError("its own")))()

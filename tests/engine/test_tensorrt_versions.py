@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tosa_edge.engine.tensorrt_versions import EXPECTED, expected, troubles, unchecked
+from tosa_edge.engine.tensorrt_versions import EXPECTED, expected, known_bugs, unchecked
 from tosa_edge.machine import version_numbers
 
 
@@ -25,7 +25,7 @@ from tosa_edge.machine import version_numbers
     ],
 )
 def test_what_was_seen_wrong_by_release_and_gpu(version, sm, issues):
-    found = troubles(version, sm)
+    found = known_bugs(version, sm)
     assert len(found) == len(issues)
     assert all(f"issue {issue}" in what for issue, what in zip(issues, found, strict=True))
 

@@ -67,7 +67,7 @@ def test_known_errors():
 
 def test_depth_is_clamped_to_the_range():
     depth = metrics.to_depth(np.array([-5.0, 0.0, 1000.0]), 1.0, 0.0)
-    np.testing.assert_allclose(depth, [metrics.FARTHEST, metrics.FARTHEST, metrics.NEAREST])
+    np.testing.assert_allclose(depth, [metrics.MAX_EVAL_M, metrics.MAX_EVAL_M, metrics.MIN_EVAL_M])
 
 
 def test_the_mask_drops_holes_far_points_and_the_border():

@@ -135,7 +135,7 @@ class Array:
         self._device.close()
 
 
-class Laid:
+class CaseOnDevice:
     """A case laid out in the device's memory, with what its kernels are to be given."""
 
     def __init__(self, machine: Machine, case: Case) -> None:
@@ -210,12 +210,12 @@ class Machine:
         return file
 
     @contextmanager
-    def laid(self, case: Case) -> Iterator[Laid]:
-        laid = Laid(self, case)
+    def laid(self, case: Case) -> Iterator[CaseOnDevice]:
+        on_device = CaseOnDevice(self, case)
         try:
-            yield laid
+            yield on_device
         finally:
-            laid.close()
+            on_device.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.gpu.cases import Case, of_kernel, outside
-from tests.gpu.cubin_launch import VARIANTS, KernelFile, Laid, Machine, machine
+from tests.gpu.cubin_launch import VARIANTS, CaseOnDevice, KernelFile, Machine, machine
 from tests.gpu.results import Results
 from tosa_edge.cuda.driver import CudaError
 from tosa_edge.cuda.graph import Replay
@@ -91,10 +91,10 @@ def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
     from tests.accuracy import judged
 
     cubins = file.of(case)
-    with here.laid(case) as laid:
-        replay = Replay(here.stream, lambda: laid.launch(cubins), case.name)
+    with here.laid(case) as on_device:
+        replay = Replay(here.stream, lambda: on_device.launch(cubins), case.name)
         try:
-            results = [_once(laid, replay, byte) for byte in (0xFF, 0x5A, 0xFF)[: 2 if here.walk else 3]]
+            results = [_once(on_device, replay, byte) for byte in (0xFF, 0x5A, 0xFF)[: 2 if here.walk else 3]]
             captured = replay.captured
         finally:
             replay.close()
@@ -107,11 +107,11 @@ def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
     return {**found, "passed": found["passed"] and same and captured, "same_bits": same, "captured": captured}
 
 
-def _once(laid: Laid, replay: Replay, byte: int) -> list[np.ndarray]:
+def _once(on_device: CaseOnDevice, replay: Replay, byte: int) -> list[np.ndarray]:
     """The first time launched, and captured behind that; then from the graph."""
-    laid.poison(byte)
+    on_device.poison(byte)
     replay()
-    return laid.read()
+    return on_device.read()
 
 
 def run_each(
@@ -121,6 +121,6 @@ def run_each(
     with machine(walk) as here:
         file = here.kernels()
         for case in filter(those, cases(file, sizes, batches, strides)):
-            with here.laid(case) as laid:
-                laid.launch(file.of(case))
-                laid.read()
+            with here.laid(case) as on_device:
+                on_device.launch(file.of(case))
+                on_device.read()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.gpu.cases import Case, of_model, outside
-from tests.gpu.cubin_launch import Laid, Machine, machine
+from tests.gpu.cubin_launch import CaseOnDevice, Machine, machine
 from tests.gpu.results import Results
 from tests.gpu.shim import Plugin, PluginHost, Tensors
 from tosa_edge.cuda.graph import Replay
@@ -70,28 +70,30 @@ def _whole(here: Machine, host: PluginHost, most: Case, least: Case) -> dict[str
     return {"passed": passed, "workspace": workspace, **({} if passed else found)}
 
 
-def _run(here: Machine, plugin: Plugin, laid: Laid, workspace: int) -> bool:
+def _run(here: Machine, plugin: Plugin, on_device: CaseOnDevice, workspace: int) -> bool:
     """At once and from a graph: right, and the same bits."""
     from tests.accuracy import judged
 
-    tensors = _tensors(laid.case)
+    tensors = _tensors(on_device.case)
     plugin.shapes(tensors)
-    scratch = sum(array.nbytes for array in laid.scratch.values())
+    scratch = sum(array.nbytes for array in on_device.scratch.values())
     if workspace < scratch:
         raise AssertionError(f"{workspace} bytes of workspace asked for, {scratch} needed")
-    pointers = [[array.pointer for array in arrays.values()] for arrays in (laid.inputs, laid.outputs)]
-    memory = next((array.pointer for array in laid.scratch.values()), 0)
+    pointers = [
+        [array.pointer for array in arrays.values()] for arrays in (on_device.inputs, on_device.outputs)
+    ]
+    memory = next((array.pointer for array in on_device.scratch.values()), 0)
     enqueue = partial(plugin.enqueue, tensors, *pointers, memory, here.stream.handle)
-    replay = Replay(here.stream, enqueue, laid.case.name)
+    replay = Replay(here.stream, enqueue, on_device.case.name)
     results = []
     for byte in (0xFF, 0x5A):
-        laid.poison(byte)
+        on_device.poison(byte)
         replay()
-        results.append(laid.read())
+        results.append(on_device.read())
     captured = replay.captured
     replay.close()
     same = all(np.array_equal(a.view(np.uint8), b.view(np.uint8)) for a, b in zip(*results, strict=True))
-    return captured and same and judged(laid.case, results[0], here.torch_device)["passed"]
+    return captured and same and judged(on_device.case, results[0], here.torch_device)["passed"]
 
 
 def _tensors(case: Case) -> Tensors:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tests.gpu.blocks import MODEL, Way, compiled, in_blocks, prepare
 from tests.gpu.cases import Case, of_model
-from tests.gpu.cubin_launch import Cubin, KernelFile, Laid, Machine, machine
+from tests.gpu.cubin_launch import CaseOnDevice, Cubin, KernelFile, Machine, machine
 from tests.gpu.results import Results, Row
 from tosa_edge.plugins import cost
 from tosa_edge.plugins.cost import Cost, Sizes
@@ -77,19 +77,19 @@ def _cases(file: KernelFile, tokens: int, kept: int, batch: int) -> Iterator[tup
 
 def timed(here: Machine, file: KernelFile, name: str, case: Case) -> Row:
     cubins = file.of(case)
-    with here.laid(case) as laid:
-        return _times(here, partial(_launched, here, laid, cubins), yardstick(name, case))
+    with here.laid(case) as on_device:
+        return _times(here, partial(_launched, here, on_device, cubins), yardstick(name, case))
 
 
-def _launched(here: Machine, laid: Laid, cubins: list[Cubin]) -> None:
+def _launched(here: Machine, on_device: CaseOnDevice, cubins: list[Cubin]) -> None:
     """On the stream that is being captured, if that is PyTorch's."""
     if here.walk:
-        laid.launch(cubins)
-        laid.read()
+        on_device.launch(cubins)
+        on_device.read()
         return
     import torch
 
-    laid.launch(cubins, torch.cuda.current_stream().cuda_stream)
+    on_device.launch(cubins, torch.cuda.current_stream().cuda_stream)
 
 
 def _times(here: Machine, call: Callable, beside: Callable) -> Row:
@@ -149,10 +149,10 @@ def held_to_limits(here: Machine, file: KernelFile, name: str, case: Case, peaks
     from tests.accuracy import judged as right
 
     row = timed(here, file, name, case)
-    with here.laid(case) as laid:
-        laid.poison(0xFF)
-        laid.launch(file.of(case))
-        row |= {"correct": right(case, laid.read(), here.torch_device)["passed"]}
+    with here.laid(case) as on_device:
+        on_device.poison(0xFF)
+        on_device.launch(file.of(case))
+        row |= {"correct": right(case, on_device.read(), here.torch_device)["passed"]}
     if peaks is None:
         return {**row, "passed": row["correct"]}
     done = work_of(name, case)
@@ -207,18 +207,18 @@ def _variant(here: Machine, file: KernelFile, kernel: str, load: Callable[[], Cu
             place = next((i for i, one in enumerate(ships) if one.entry["function"] == kernel), None)
             if place is None:
                 continue
-            with here.laid(case) as laid:
-                laid.poison(0xFF)
-                laid.launch(ships)
-                right = laid.read()[0]
-                laid.launch([*ships[:place], cubin, *ships[place + 1 :]])
-                ours = laid.read()[0]
+            with here.laid(case) as on_device:
+                on_device.poison(0xFF)
+                on_device.launch(ships)
+                right = on_device.read()[0]
+                on_device.launch([*ships[:place], cubin, *ships[place + 1 :]])
+                ours = on_device.read()[0]
                 near = np.allclose(ours, right, rtol=2e-2, atol=2e-3 * np.abs(right).max())
                 found["passed"] = found.get("passed", True) and bool(near)
                 ms = _times(
                     here,
-                    partial(_launched, here, laid, [cubin]),
-                    partial(_launched, here, laid, [ships[place]]),
+                    partial(_launched, here, on_device, [cubin]),
+                    partial(_launched, here, on_device, [ships[place]]),
                 )
                 if ms:
                     found[f"{name} {tokens}/{kept} us"] = round(1e3 * ms["ms"], 2)

@@ -140,10 +140,10 @@ def test_a_kernel_takes_its_inputs_and_outputs_alone(registered, operator, tmp_p
 
 def test_a_hidden_parameter_that_is_read_is_not_taken_away():
     ptx = ".visible .entry k(\n\t.param .u64 k_param_0,\n\t.param .u64 k_param_1\n)\n{ ld [k_param_0]; %s }"
-    assert "k_param_1" not in quick_deployable.visible(ptx % "", "k", 1)
-    assert quick_deployable.visible(ptx % "ld [k_param_10];", "k", 1)
+    assert "k_param_1" not in quick_deployable.trim_parameters(ptx % "", "k", 1)
+    assert quick_deployable.trim_parameters(ptx % "ld [k_param_10];", "k", 1)
     with pytest.raises(TosaEdgeError, match="reads memory that TensorRT does not give it"):
-        quick_deployable.visible(ptx % "ld [k_param_1];", "k", 1)
+        quick_deployable.trim_parameters(ptx % "ld [k_param_1];", "k", 1)
 
 
 @pytest.mark.parametrize("shape", [(BATCH, -1, 3 * WIDTH), (BATCH, KEPT, 3 * 100)])

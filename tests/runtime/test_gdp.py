@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from tosa_edge.runtime.sources.gdp import OutOfStep, read_caps, read_pictures
+from tosa_edge.runtime.sources.gdp import CorruptStream, read_caps, read_pictures
 
 CAPS = "video/x-raw, format=(string)RGB, width=(int){}, height=(int){}, framerate=(fraction){}"
 CAPS_KIND, BUFFER_KIND, CORRUPTED = 2, 1, 0x100
@@ -71,7 +71,7 @@ def test_a_flipped_byte_in_a_header_is_noticed():
     for place in (*range(60), *range(start, start + 60)):
         damaged = bytearray(stream)
         damaged[place] ^= 0x10
-        with pytest.raises(OutOfStep):
+        with pytest.raises(CorruptStream):
             read(bytes(damaged))
 
 
@@ -81,12 +81,12 @@ def test_a_flipped_byte_in_a_header_is_noticed():
      CAPS.format(5, 4, "30"), CAPS.format(99999, 99999, "30/1"), CAPS.format(5, 4, "30/1").replace("G", "")],
 )  # fmt: skip
 def test_caps_that_make_no_picture(text):
-    with pytest.raises(OutOfStep):
+    with pytest.raises(CorruptStream):
         read_caps(text)
 
 
 def test_a_picture_of_another_length_than_its_caps_say():
-    with pytest.raises(OutOfStep):
+    with pytest.raises(CorruptStream):
         read(caps(5, 4) + picture(tiny.picture(4, 8)))
 
 
@@ -97,5 +97,5 @@ def test_noise():
         if length < 62:
             assert read(noise) == []
         else:
-            with pytest.raises(OutOfStep):
+            with pytest.raises(CorruptStream):
                 read(noise)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.runtime.refresh import AUTO, Every, OnChange, look, parse_refresh
+from tosa_edge.runtime.refresh import AUTO, EveryNFrames, OnPictureChange, parse_refresh, summarise_frame
 from tosa_edge.runtime.streaming import StreamingModel, reuse_of, selections_for
 
 
@@ -23,7 +23,7 @@ def forms(tmp_path):
 
 
 def test_between_refreshes_the_tokens_of_the_last_one_are_used(forms):
-    model = StreamingModel(*forms, Every(3))
+    model = StreamingModel(*forms, EveryNFrames(3))
     frames = [tiny.picture(seed=seed) for seed in range(7)]
     kept = [model.predict_next(frame).kept for frame in frames]
     for number in range(7):
@@ -34,7 +34,7 @@ def test_between_refreshes_the_tokens_of_the_last_one_are_used(forms):
 
 
 def test_streams_do_not_share_what_they_remember(forms):
-    model = StreamingModel(*forms, Every(10))
+    model = StreamingModel(*forms, EveryNFrames(10))
     frames = [tiny.picture(seed=seed) for seed in range(4)]
     first = [model.predict_next(frames[stream], stream).kept for stream in (0, 1)]
     again = [model.predict_next(frames[2 + stream], stream).kept for stream in (0, 1)]
@@ -43,7 +43,7 @@ def test_streams_do_not_share_what_they_remember(forms):
 
 def test_a_warm_up_runs_both_forms_and_remembers_nothing(forms, monkeypatch):
     full, reuse = forms
-    model, ran = StreamingModel(full, reuse, Every(10)), []
+    model, ran = StreamingModel(full, reuse, EveryNFrames(10)), []
     for form in forms:
 
         def seen(frame, kept=None, *, form=form, predict=form.predict):
@@ -59,7 +59,7 @@ def test_a_warm_up_runs_both_forms_and_remembers_nothing(forms, monkeypatch):
 
 
 def test_a_cut_and_another_size_are_reasons_to_choose_anew(forms):
-    model = StreamingModel(*forms, OnChange(0.3, longest=100))
+    model = StreamingModel(*forms, OnPictureChange(0.3, longest=100))
     one, other = tiny.picture(seed=0), 255 - tiny.picture(seed=5)
     for frame in (one, one, other, other, np.kron(other, np.ones((2, 2, 1), np.uint8))):
         model.predict_next(frame)
@@ -69,8 +69,11 @@ def test_a_cut_and_another_size_are_reasons_to_choose_anew(forms):
 @given(st.integers(0, 50), st.integers(-40, 40))
 def test_the_same_scene_in_other_light_has_not_changed(seed, brighter):
     picture = np.random.default_rng(seed).integers(60, 180, (48, 64, 3), np.uint8)
-    assert look(picture).change(look((picture.astype(int) + brighter).astype(np.uint8))) < 0.01
-    assert look(picture).change(look(picture.astype(np.float32) / 255)) < 0.01
+    assert (
+        summarise_frame(picture).change(summarise_frame((picture.astype(int) + brighter).astype(np.uint8)))
+        < 0.01
+    )
+    assert summarise_frame(picture).change(summarise_frame(picture.astype(np.float32) / 255)) < 0.01
 
 
 def test_two_scenes_have_changed_and_a_blank_wall_has_not():
@@ -78,9 +81,9 @@ def test_two_scenes_have_changed_and_a_blank_wall_has_not():
     scenes = [
         np.kron(rng.integers(0, 255, (6, 8, 3)), np.ones((20, 20, 1))).astype(np.uint8) for _ in range(2)
     ]
-    assert look(scenes[0]).change(look(scenes[1])) > 0.6
+    assert summarise_frame(scenes[0]).change(summarise_frame(scenes[1])) > 0.6
     walls = [rng.normal(128, 3, (120, 160, 3)).astype(np.uint8) for _ in range(2)]
-    assert look(walls[0]).change(look(walls[1])) < 0.5
+    assert summarise_frame(walls[0]).change(summarise_frame(walls[1])) < 0.5
 
 
 def test_a_longer_group_takes_its_selections_from_among_the_others():
@@ -103,7 +106,7 @@ def test_forms_that_do_not_belong_together_are_refused(change):
 
 def test_what_refresh_is_written_as():
     assert parse_refresh("1") is None
-    assert parse_refresh("5") == Every(5)
+    assert parse_refresh("5") == EveryNFrames(5)
     assert parse_refresh("auto") is AUTO
     for text in ("0", "-1", "often", "1.5", "", "999999999"):
         with pytest.raises(TosaEdgeError, match="--refresh"):
@@ -122,7 +125,7 @@ def test_the_bundled_forms_belong_together_and_agree_on_one_picture():
     """On the picture it was chosen on, a reuse form of the same group is the full form."""
     full, reuse = DepthModel.load("tosa_depth_s:g3"), DepthModel.load("tosa_depth_s:g3.reuse")
     frame = np.random.default_rng(0).integers(0, 255, (252, 336, 3), np.uint8)
-    model = StreamingModel(full, reuse, Every(2))
+    model = StreamingModel(full, reuse, EveryNFrames(2))
     chosen, used = model.predict_next(frame), model.predict_next(frame)
     np.testing.assert_array_equal(chosen.kept, used.kept)
     np.testing.assert_allclose(chosen.depth, used.depth, rtol=1e-4, atol=1e-4)

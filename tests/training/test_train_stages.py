@@ -20,9 +20,9 @@ from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.fit import BARS
 from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
-from tosa_edge.training.loop import Pace, schedule
+from tosa_edge.training.loop import LoopSettings, schedule
 from tosa_edge.training.losses import scale_and_shift_invariant
-from tosa_edge.training.parallel import Place
+from tosa_edge.training.parallel import ProcessRank
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shard_batches import Shards, augment, batch_indices
 from tosa_edge.training.state import Masters, compute_type, step_of
@@ -213,7 +213,7 @@ def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
     still = learning_rates(tiny_net(), replace(STAGES[0], frozen=2))
     assert {n.split(".")[2] for n, rate in still.items() if ".blocks." in n and not rate} == {"0", "1"}
     assert still["encoder.pos_embed"] == 0
-    pace = Pace(steps=12, warmup=2)
+    pace = LoopSettings(steps=12, warmup=2)
     assert schedule(0, pace) < schedule(1, pace) == 1
     assert schedule(12, pace) == pytest.approx(0.01)
 
@@ -249,8 +249,8 @@ def test_two_processes_train_what_one_does(shards, checkpoint, tmp_path):
 
 def test_the_shares_of_all_processes_make_the_batch(shards):
     frames = Shards(shards)
-    whole = draw_batch(frames, RECIPE, 0, 5, Place())
-    halves = [draw_batch(frames, RECIPE, 0, 5, Place(rank, 2)) for rank in range(2)]
+    whole = draw_batch(frames, RECIPE, 0, 5, ProcessRank())
+    halves = [draw_batch(frames, RECIPE, 0, 5, ProcessRank(rank, 2)) for rank in range(2)]
     for all_of_it, first, second in zip(whole, *halves, strict=True):
         assert np.array_equal(all_of_it[::2], first)
         assert np.array_equal(all_of_it[1::2], second)
@@ -300,15 +300,15 @@ def test_steps_draw_their_size_and_a_frame_is_the_same_in_every_process(shards):
     frames = Shards(shards)
     seen = []
     for step in range(12):
-        halves = [draw_batch(frames, recipe, 0, step, Place(rank, 2)) for rank in range(2)]
+        halves = [draw_batch(frames, recipe, 0, step, ProcessRank(rank, 2)) for rank in range(2)]
         assert halves[0][0].shape == halves[1][0].shape
         for images, depths in halves:
             assert images.shape[:3] == depths.shape
         seen.append(halves[0][0].shape[1:3])
     assert set(seen) == {(56, 84), (28, 42)}
     step = seen.index((28, 42))
-    whole, depth = draw_batch(frames, RECIPE, 0, step, Place())
-    small, nearest = draw_batch(frames, recipe, 0, step, Place())
+    whole, depth = draw_batch(frames, RECIPE, 0, step, ProcessRank())
+    small, nearest = draw_batch(frames, recipe, 0, step, ProcessRank())
     assert np.abs(whole.reshape(4, 28, 2, 42, 2, 3).mean((2, 4)) - small).max() <= 1
     assert set(np.unique(nearest)) <= set(np.unique(depth))
 

@@ -24,7 +24,7 @@ from tosa_edge.engine import ONNXRUNTIME, providers
 from tosa_edge.evaluation.depth_data import Sample
 from tosa_edge.evaluation.evaluate import score
 from tosa_edge.runtime.pipeline import Predictor
-from tosa_edge.runtime.refresh import AUTO, Every, Refresh
+from tosa_edge.runtime.refresh import AUTO, EveryNFrames, RefreshRule
 from tosa_edge.runtime.streaming import StreamingModel
 
 _BLOCK = 10  # frames: a multiple of what the shorter schedules repeat after
@@ -36,21 +36,21 @@ class Schedule:
 
     full: str
     reuse: str | None = None
-    refresh: Refresh | None = None
+    refresh: RefreshRule | None = None
 
     @property
     def name(self) -> str:
         if self.reuse is None:
             return f"{self.full} always"
-        rule = f"every {self.refresh.frames}" if isinstance(self.refresh, Every) else "auto"
+        rule = f"every {self.refresh.frames}" if isinstance(self.refresh, EveryNFrames) else "auto"
         return f"{self.full} {rule}, {self.reuse} between"
 
 
 def usual(model: str) -> list[Schedule]:
     """The schedules worth knowing of a model with both groups; others are compared with the first."""
     g1, again, g3 = f"{model}:g1", f"{model}:g1.reuse", f"{model}:g3.reuse"
-    mixed = [Schedule(g1, g3, Every(n)) for n in (2, 5, 10, 30)]
-    plain = [Schedule(g1, again, Every(n)) for n in (2, 5, 30)]
+    mixed = [Schedule(g1, g3, EveryNFrames(n)) for n in (2, 5, 10, 30)]
+    plain = [Schedule(g1, again, EveryNFrames(n)) for n in (2, 5, 30)]
     return [
         Schedule(g1),
         Schedule(f"{g1}@1"),

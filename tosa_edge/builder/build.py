@@ -172,7 +172,7 @@ def _found_or_made(
             return manifest, None, ()
         return steps.validate(engine, manifest, plan.graph, plan.machine, progress.on_step)
 
-    found = _already(engine, plan)
+    found = _reusable_manifest(engine, plan)
     # What crashes the GPU ends the process's use of it: the plain form is left for the next build.
     wrong = found is not None and plan.attention and _is_wrong_attention(found)
     if found is not None and not wrong:
@@ -180,7 +180,7 @@ def _found_or_made(
     for text in replaced:
         progress.say(text)
     about_form: list[str] = []
-    for made in _made(engine, plan, progress, steps, about_form, wrong):
+    for made in _candidates_in_order(engine, plan, progress, steps, about_form, wrong):
         done = _Done(*judged(_saved(engine, plan, made, max_drop)))
         if done.manifest.validation.result != FAILED:
             break
@@ -245,7 +245,7 @@ def _calibrated(
     return replace(plan, graph=graph, calibration=digest_of(made.model)), made.refused
 
 
-def _made(
+def _candidates_in_order(
     engine: Path,
     plan: BuildPlan,
     progress: BuildProgress,
@@ -283,7 +283,7 @@ def _is_wrong_attention(manifest: Manifest) -> bool:
     return manifest.validation.result == FAILED and manifest.settings.get("attention") == OPERATOR
 
 
-def _already(engine: Path, plan: BuildPlan) -> Manifest | None:
+def _reusable_manifest(engine: Path, plan: BuildPlan) -> Manifest | None:
     """The manifest of a fit engine that this build would only make again."""
     if not engine.is_file():
         return None

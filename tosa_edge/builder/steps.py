@@ -13,7 +13,7 @@ from tosa_edge.calibration import Calibrated, calibrate
 from tosa_edge.engine.tensorrt_builder import SerializedEngine, build_serialized_engine
 from tosa_edge.engine.this_machine import Machine, tensorrt_module, this_machine
 from tosa_edge.plugins.library import load_library
-from tosa_edge.validate.after_build import validated
+from tosa_edge.validate.after_build import validate_and_record
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,4 @@ class Steps:
     load_library: Callable[[ModuleType], None] = load_library
     build_serialized_engine: Callable[..., SerializedEngine] = build_serialized_engine
     time_engines: Callable[..., list[float]] = time_engines
-    validate: Callable[..., Any] = validated
+    validate: Callable[..., Any] = validate_and_record

@@ -24,7 +24,7 @@ from tosa_edge.cli import (
     train,
     validate,
 )
-from tosa_edge.cli.common import friendly
+from tosa_edge.cli.common import report_errors
 from tosa_edge.second_signal import end_at_second_signal
 
 VERBS = (demo, run, build, export, calibrate, distill, train, validate, evaluate, bench, inspect, doctor)
@@ -65,7 +65,7 @@ def _help(verb: ModuleType) -> tuple[str, str]:
 for _verb in VERBS:
     _text, _examples = _help(_verb)
     _name = _verb.__name__.rpartition(".")[2]
-    app.command(_name, help=_text, epilog=_examples)(friendly(_verb.main))
+    app.command(_name, help=_text, epilog=_examples)(report_errors(_verb.main))
 
 
 def main() -> None:

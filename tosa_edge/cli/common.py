@@ -63,7 +63,7 @@ def emit(result: dict[str, Any], as_json: bool) -> None:
         ) from None
 
 
-def friendly(verb: Callable[..., None]) -> Callable[..., None]:
+def report_errors(verb: Callable[..., None]) -> Callable[..., None]:
     """Turns the errors a user can mend into two lines and an exit code; the others stay tracebacks."""
 
     @functools.wraps(verb)

@@ -107,9 +107,9 @@ def _engine(result: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("ranges", _pairs(result["calibration"])))
     plugin = m["plugin"]
     lines.append(("plugin", f"{plugin['name']} {plugin['version']}" if plugin else "none needed"))
-    proof = m["validation"]
-    judged = [_judged(check) for check in proof["checks"]]
-    lines.append(("validation", "\n".join([f"{proof['result']}: {proof['note']}", *judged])))
+    validation = m["validation"]
+    judged = [_judged(check) for check in validation["checks"]]
+    lines.append(("validation", "\n".join([f"{validation['result']}: {validation['note']}", *judged])))
     return lines + _layers(result["layers"])
 
 

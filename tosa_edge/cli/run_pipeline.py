@@ -85,7 +85,7 @@ def run_pipeline(
         )
         former = left_of_former(wanted.out, OF_A_FOLDER, outputs, inputs) if wanted.out else []
         label = ", ".join(Path(source.label).name for source in sources)
-        report_frame = stack.enter_context(_telling(f"{model.label} on {label}", sources, most))
+        report_frame = stack.enter_context(_progress_display(f"{model.label} on {label}", sources, most))
         sinks = open_sinks(wanted, sources, model.info, say, stop.set)
 
         def on_lost(summary: Summary) -> None:
@@ -157,7 +157,7 @@ def _folder(
     from tosa_edge.output_paths import new_run_folder
 
     out = wanted.out
-    if out is None and (wanted.of_frames or (not wanted.said and all(map(_ends, sources)))):
+    if out is None and (wanted.of_frames or (not wanted.is_specified and all(map(_ends, sources)))):
         out = usual
     if out is None or not numbering:
         return out
@@ -203,16 +203,16 @@ def _load(
     return model, first.provider, 1000 * (time.perf_counter() - began)
 
 
-def _telling(label: str, sources: Sequence[Any], most: int | None):  # type: ignore[no-untyped-def]
+def _progress_display(label: str, sources: Sequence[Any], most: int | None):  # type: ignore[no-untyped-def]
     """A bar where the end is known, a table where it is not."""
     from contextlib import contextmanager
 
-    from tosa_edge.cli.stage_table import ticking
+    from tosa_edge.cli.stage_table import run_status
     from tosa_edge.progress import progress
 
     counts = [source.frames for source in sources]
     if None in counts:
-        return ticking(label)
+        return run_status(label)
 
     @contextmanager
     def bar():  # type: ignore[no-untyped-def]

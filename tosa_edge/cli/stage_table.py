@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 _EACH, _EACH_IN_LOG = 1.0, 30.0
 
-Lately = Optional[Callable[[str], float]]  # a stage's median of late
+RecentMedian = Optional[Callable[[str], float]]  # a stage's median of late
 
 
-class Ticker:
+class RunStatus:
     """Told of every result; shows the last second's state."""
 
     def __init__(self, label: str) -> None:
@@ -52,8 +52,8 @@ class Ticker:
 
 
 @contextmanager
-def ticking(label: str) -> Iterator[Ticker]:
-    ticker = Ticker(label)
+def run_status(label: str) -> Iterator[RunStatus]:
+    ticker = RunStatus(label)
     try:
         yield ticker
     finally:
@@ -74,7 +74,7 @@ def line(result: Result, summary: Summary, power: Power | None = None) -> str:
 
 
 def table(
-    stages: Mapping[str, Mapping[str, float]], title: str | None = None, lately: Lately = None
+    stages: Mapping[str, Mapping[str, float]], title: str | None = None, lately: RecentMedian = None
 ) -> Table:
     """Each stage's percentiles; `age`, of live sources, is from a frame's arrival to its depth."""
     from rich import box

@@ -45,14 +45,14 @@ def main(
     with needs_export_extra("training"):
         from tosa_edge.training.curves import draw_curves
         from tosa_edge.training.datasets import open_dataset
-        from tosa_edge.training.parallel import join, share_cores
+        from tosa_edge.training.parallel import process_rank, share_cores
         from tosa_edge.training.recipe import read_recipe
         from tosa_edge.training.record import keep_record
         from tosa_edge.training.train_stages import finished, fit, start_of
 
     plan = read_recipe(recipe)
     checkpoint = find_checkpoint(start or plan.start)
-    place = join()
+    place = process_rank()
     if not place.rank:  # before the first of them makes the folder
         refuse_overwrites([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
     share_cores(place, threads)

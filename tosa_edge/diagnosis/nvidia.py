@@ -17,12 +17,12 @@ from tosa_edge.engine.gpu import Gpu, find_gpu
 from tosa_edge.engine.providers import installed, start
 from tosa_edge.engine.providers import version as version_of_provider
 from tosa_edge.engine.select_backend import AUTO, BackendChoice, select_backend_and_provider
-from tosa_edge.engine.tensorrt_versions import expected, troubles
+from tosa_edge.engine.tensorrt_versions import expected, known_bugs
 from tosa_edge.engine.this_machine import tensorrt_module, this_machine
 from tosa_edge.errors import MachineLacks
 
 ROOT = Path("/")
-_LETS_GO = (12, 9, 1)  # the first cuda-python whose calls let other threads run
+_RELEASES_GIL = (12, 9, 1)  # the first cuda-python whose calls let other threads run
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
 
 
@@ -99,7 +99,7 @@ def bindings(found: Gpu | None = None, version: str | None = None) -> list[Findi
     if version is None:
         return [finding("cuda-python", "missing", f"To run engines on a GPU: {wanted}.")]
     remedy, numbers = "", machine.version_numbers(version)
-    if numbers < _LETS_GO:
+    if numbers < _RELEASES_GIL:
         remedy = f"It holds Python's lock while the GPU works, and other threads wait: {wanted}."
     if usable is not None and most is not None and numbers[0] > most:
         remedy = f"It is for a later CUDA than the driver's {usable.cuda}: {wanted}."
@@ -136,7 +136,7 @@ def pair(root: Path = ROOT, version: str | None = None, found: Gpu | None = None
     if usual and machine.version_numbers(usual) != machine.version_numbers(version)[:2]:
         value += f" (this JetPack comes with {usual})"
     usable = found or (find_gpu() if root == ROOT else None)
-    known = troubles(version, usable.sm if usable else None)
+    known = known_bugs(version, usable.sm if usable else None)
     remedy = f"Known are {' and '.join(known)}: never build with --no-validate." if known else ""
     return [finding("versions", value, remedy)]
 

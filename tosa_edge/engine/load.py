@@ -43,7 +43,7 @@ def check_engine(
     machine = machine or this_machine((manifest.backend,))
     found = compare(manifest, machine, file, model_here(manifest), precision, to_run)
     if found:
-        raise _said(found)
+        raise _as_error(found)
     return manifest, data
 
 
@@ -136,7 +136,7 @@ def manifest_of(path: Path) -> Manifest:
         raise TosaEdgeError(error.what, f"Rebuild the engine: {again}") from error
 
 
-def _said(found: Mismatch) -> TosaEdgeError:
+def _as_error(found: Mismatch) -> TosaEdgeError:
     if found.lacks:
         return MachineLacks(found.reason, f"For the CPU of this machine: {found.rebuild}")
     return TosaEdgeError(found.reason, f"Rebuild it: {found.rebuild}")

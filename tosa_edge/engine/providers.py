@@ -143,7 +143,7 @@ def open_session(data: bytes, options: Any, provider: str, kinds: frozenset[str]
             raise _not_started(provider, _why(provider) or first_line(error)) from error
     if NAMES[provider] not in session.get_providers():
         raise _not_started(provider, _why(provider) or "it was left out, without a reason")
-    left = left_out(session, provider)
+    left = unassigned_nodes(session, provider)
     if left:
         raise MachineLacks(
             f"ONNX Runtime's provider for {TITLES[provider]} leaves {left}",
@@ -174,7 +174,7 @@ def kinds_of(model: onnx.ModelProto) -> frozenset[str]:
     return frozenset(kind for kind, there in ((HALF, half), (INT8, int8)) if there)
 
 
-def left_out(session: Any, provider: str) -> str:
+def unassigned_nodes(session: Any, provider: str) -> str:
     """What of the heavy work a session has given to others, in words; older ONNX Runtimes do not tell.
 
     TensorRT's provider leaves what it does not take to CUDA, whose speed and precision are other ones.

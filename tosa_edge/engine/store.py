@@ -29,12 +29,12 @@ def is_ours(path: Path) -> bool:
     engine = path.with_suffix("") if path.suffix == ".json" else path
     if not path.is_file():
         return False
-    if parse_name(engine.name) is not None or _says(manifest_path(engine), b'"engine_sha256"'):
+    if parse_name(engine.name) is not None or _contains(manifest_path(engine), b'"engine_sha256"'):
         return True
-    return path == engine and engine.suffix == ".onnx" and _says(engine, ENGINE_MARK.encode())
+    return path == engine and engine.suffix == ".onnx" and _contains(engine, ENGINE_MARK.encode())
 
 
-def _says(path: Path, words: bytes) -> bool:
+def _contains(path: Path, words: bytes) -> bool:
     try:
         return words in read_bytes(path)
     except (OSError, TosaEdgeError):
@@ -57,7 +57,7 @@ def build_lock(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iter
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with _locked(engine.with_name(f".{engine.name}.lock"), on_wait):
-            _sweep(engine)
+            _remove_leftovers(engine)
             yield
     except OSError as error:
         _remove(made)
@@ -99,7 +99,7 @@ def _open_locked(path: Path, fcntl, on_wait: Callable[[], None]) -> IO[bytes]:  
         file.close()
 
 
-def _sweep(engine: Path) -> None:
+def _remove_leftovers(engine: Path) -> None:
     """What killed builds of this engine left under temporary names; nobody else builds it now."""
     for final in (engine, manifest_path(engine)):
         for old in final.parent.glob(f".{glob.escape(final.stem)}.part-*{glob.escape(final.suffix)}"):
@@ -108,7 +108,7 @@ def _sweep(engine: Path) -> None:
 
 
 def scratch(engine: Path) -> Path:
-    """A temporary name beside the engine, on the same disk, that `_sweep` knows."""
+    """A temporary name beside the engine, on the same disk, that `_remove_leftovers` knows."""
     return engine.with_name(f".{engine.stem}.part-{os.getpid()}-raw{engine.suffix}")
 
 

@@ -65,7 +65,7 @@ def build_serialized_engine(
     # Else the engine holds the names of its layers alone, and `inspect` could not tell what they became.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     settings: dict[str, Any] = {"strongly_typed": True, "tf32": False, **of_network(network)}
-    if backend == TENSORRT_RTX and decomposable(trt, network):
+    if backend == TENSORRT_RTX and allow_decomposition(trt, network):
         settings["attention_decomposable"] = True
     if targets:
         set_targets(trt, config, targets)
@@ -99,7 +99,7 @@ def check_plugins(network: Any, label: str, expected: int) -> None:
     )
 
 
-def decomposable(trt: ModuleType, network: Any) -> int:
+def allow_decomposition(trt: ModuleType, network: Any) -> int:
     """Lets every attention be taken apart where it cannot be fused; returns how many there are.
 
     For TensorRT-RTX, which finishes an engine on the GPU that is to run it: there nobody could build another

@@ -13,7 +13,7 @@ Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class KnownBug:
     """Of all releases from `first` to `last`, both included; of all GPUs where `sm` is None."""
 
     first: Version
@@ -23,9 +23,9 @@ class Trouble:
 
 
 # Each of them in half precision, which int8 engines compute in too wherever they do not in integers.
-TROUBLES = (
-    Trouble((10, 3), (10, 3), None, "wrong results of ViTs in half precision (NVIDIA/TensorRT issue 4723)"),
-    Trouble((10,), (10, 16, 1), 120, "wrong fused attention on sm120 in fp16 (NVIDIA/TensorRT issue 4837)"),
+KNOWN_BUGS = (
+    KnownBug((10, 3), (10, 3), None, "wrong results of ViTs in half precision (NVIDIA/TensorRT issue 4723)"),
+    KnownBug((10,), (10, 16, 1), 120, "wrong fused attention on sm120 in fp16 (NVIDIA/TensorRT issue 4837)"),
 )
 
 # From this release on, until the next.
@@ -38,12 +38,12 @@ EXPECTED: tuple[tuple[Version, str], ...] = (
 )
 
 
-def troubles(version: str, sm: int | None) -> list[str]:
+def known_bugs(version: str, sm: int | None) -> list[str]:
     """Where this release was seen to be wrong on such a GPU."""
     here = version_numbers(version)
     return [
         trouble.what
-        for trouble in TROUBLES
+        for trouble in KNOWN_BUGS
         if trouble.first <= here and here[: len(trouble.last)] <= trouble.last and trouble.sm in (None, sm)
     ]
 
@@ -55,7 +55,7 @@ def expected(version: str) -> str:
 
 def unchecked(version: str, sm: int | None, precision: str, engine: str) -> str:
     """What to say of a half-precision engine that nobody compared with its model."""
-    known = troubles(version, sm)
+    known = known_bugs(version, sm)
     why = f": of TensorRT {version} are known {' and '.join(known)}" if known else ""
     return (
         f"this {precision} engine was not compared with its model, and half precision can be wrong without a "

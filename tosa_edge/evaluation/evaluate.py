@@ -13,7 +13,7 @@ from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample
 from tosa_edge.pictures.fit import resample
 
-FEWEST = 100  # valid readings; fewer would fit any scale and shift
+MIN_READINGS = 100  # valid readings; fewer would fit any scale and shift
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def evaluate(
         "alignment": "none"
         if model.info.output == "metric_depth"
         else "scale and shift in inverse depth, per frame",
-        "range_m": [metrics.NEAREST, metrics.FARTHEST],
+        "range_m": [metrics.MIN_EVAL_M, metrics.MAX_EVAL_M],
         "crop": [round(c, 4) for c in metrics.CROP],
     }
 
@@ -65,10 +65,10 @@ def evaluate(
 def score(predicted: np.ndarray, output: str, sample: Sample) -> Scored:
     """One frame: `predicted` is float32 [H, W] at the picture's size."""
     valid = metrics.valid_mask(sample.depth)
-    if valid.sum() < FEWEST:
+    if valid.sum() < MIN_READINGS:
         raise TosaEdgeError(
             f"the depth of {sample.name} has {int(valid.sum())} readings between "
-            f"{metrics.NEAREST} and {metrics.FARTHEST} m",
+            f"{metrics.MIN_EVAL_M} and {metrics.MAX_EVAL_M} m",
             "Check that it is in millimetres (16-bit PNG), or take the frame out.",
         )
     if not np.isfinite(predicted).any():

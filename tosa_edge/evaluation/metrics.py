@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-NEAREST, FARTHEST = 0.1, 10.0
+MIN_EVAL_M, MAX_EVAL_M = 0.1, 10.0
 # The crop of Eigen et al. for NYUv2 (rows 45:471, columns 41:601 of 480 x 640), as shares of any frame:
 # Kinect readings near the border are unreliable.
 CROP = (45 / 480, 471 / 480, 41 / 640, 601 / 640)
@@ -22,7 +22,7 @@ def valid_mask(truth: np.ndarray) -> np.ndarray:
     top, bottom, left, right = CROP
     inside = np.zeros((H, W), bool)
     inside[int(top * H) : int(np.ceil(bottom * H)), int(left * W) : int(np.ceil(right * W))] = True
-    return inside & np.isfinite(truth) & (truth > NEAREST) & (truth < FARTHEST)
+    return inside & np.isfinite(truth) & (truth > MIN_EVAL_M) & (truth < MAX_EVAL_M)
 
 
 def align(relative: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -41,7 +41,7 @@ def align(relative: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 def to_depth(relative: np.ndarray, scale: float, shift: float) -> np.ndarray:
     """Aligned inverse depth to metres, within the range that is evaluated."""
     inverse = scale * relative.astype(np.float64) + shift
-    return 1 / np.clip(inverse, 1 / FARTHEST, 1 / NEAREST)
+    return 1 / np.clip(inverse, 1 / MAX_EVAL_M, 1 / MIN_EVAL_M)
 
 
 def compare(depth: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -60,7 +60,7 @@ def score_relative(relative: np.ndarray, truth: np.ndarray, valid: np.ndarray) -
 
 def score_metric(depth: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> dict[str, float]:
     """Metric depth [H, W] against metres [H, W], as it is."""
-    return compare(np.clip(depth[valid], NEAREST, FARTHEST), truth[valid])
+    return compare(np.clip(depth[valid], MIN_EVAL_M, MAX_EVAL_M), truth[valid])
 
 
 def baselines(truth: np.ndarray, valid: np.ndarray) -> dict[str, dict[str, float]]:

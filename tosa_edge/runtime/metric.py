@@ -21,7 +21,7 @@ from tosa_edge.pictures.colour import HIGH, LOW
 from tosa_edge.runtime.drawn_distances import DRAWN_DEPTH_RATIO as DRAWN_FARTHEST
 from tosa_edge.runtime.pipeline import Predictor
 
-FARTHEST = 100.0
+MAX_KNOWN_M = 100.0
 SHAPES = (2.0, 20.0)  # how many times as far as near far may be: a wall behind a table, a hall
 _AROUND = 2  # pixels to each side: the median of a small patch, not one pixel's noise
 
@@ -38,10 +38,10 @@ class KnownDistance:
 def parse_known(text: str) -> KnownDistance:
     """`X,Y=METRES`."""
     found = re.fullmatch(r"(\d{1,5}),(\d{1,5})=(\d*\.?\d+)m?", text.strip())
-    if not found or not 0 < float(found[3]) <= FARTHEST:
+    if not found or not 0 < float(found[3]) <= MAX_KNOWN_M:
         raise TosaEdgeError(
             f"--metres {text} is no known distance",
-            f"Write X,Y=METRES, such as 320,240=1.85, with 0 to {FARTHEST:g} metres.",
+            f"Write X,Y=METRES, such as 320,240=1.85, with 0 to {MAX_KNOWN_M:g} metres.",
         )
     return KnownDistance(int(found[1]), int(found[2]), float(found[3]))
 
@@ -52,7 +52,7 @@ class MetricScale:
     b: float
 
     def metres(self, relative: np.ndarray) -> np.ndarray:
-        inverse = np.maximum(self.a * relative + self.b, 1 / FARTHEST)
+        inverse = np.maximum(self.a * relative + self.b, 1 / MAX_KNOWN_M)
         return (1 / inverse).astype(np.float32)
 
 
@@ -76,7 +76,7 @@ def fit_scale(relative: np.ndarray, known: Sequence[KnownDistance]) -> MetricSca
 
 
 @dataclass(frozen=True)
-class Sureness:
+class ScaleUncertainty:
     """How far the metres of the first frame can be trusted.
 
     far_m: the distance of what is far in it (the 98th percentile).
@@ -101,7 +101,9 @@ class Sureness:
         return f"metres miss the {known} known distances by at most {self.off:.0%}"
 
 
-def sureness(relative: np.ndarray, known: Sequence[KnownDistance], scale: MetricScale) -> Sureness:
+def scale_uncertainty(
+    relative: np.ndarray, known: Sequence[KnownDistance], scale: MetricScale
+) -> ScaleUncertainty:
     far = np.percentile(relative, LOW)
     ends = [float(scale.metres(far))]
     if len(known) == 1:
@@ -110,7 +112,7 @@ def sureness(relative: np.ndarray, known: Sequence[KnownDistance], scale: Metric
     misses = [
         abs(float(scale.metres(np.asarray(_near(relative, place)))) / place.metres - 1) for place in known
     ]
-    return Sureness(ends[0], min(ends), max(ends), max(misses))
+    return ScaleUncertainty(ends[0], min(ends), max(ends), max(misses))
 
 
 def _sized(
@@ -144,7 +146,7 @@ class MetricModel:
         self.info, self.label = replace(model.info, output="metric_depth"), model.label
         self._model, self._known = model, tuple(known)
         self._scales: dict[int, MetricScale] = {}
-        self._sureness: dict[int, Sureness] = {}
+        self._sureness: dict[int, ScaleUncertainty] = {}
 
     @property
     def refreshed(self) -> float:
@@ -169,7 +171,7 @@ class MetricModel:
         prediction = self._model.predict_next(frame, stream)
         if stream not in self._scales:
             scale = self._scales[stream] = fit_scale(prediction.depth, self._known)
-            self._sureness[stream] = sureness(prediction.depth, self._known, scale)
+            self._sureness[stream] = scale_uncertainty(prediction.depth, self._known, scale)
         return replace(prediction, depth=self._scales[stream].metres(prediction.depth))
 
     def warm_up(self, frame: np.ndarray) -> None:

@@ -43,7 +43,7 @@ class OutputOptions:
         return self.serve or self.rerun or self.window
 
     @property
-    def said(self) -> bool:
+    def is_specified(self) -> bool:
         """Whether somebody said what is to become of a run."""
         return bool(self.out or self.video or self.viewers)
 

@@ -28,9 +28,9 @@ from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sources import Frame, Source
 from tosa_edge.runtime.summary import Rate, Summary, Times
 
-_AHEAD = 2  # frames of a file read ahead, and results of one that may wait for the sinks
-_BEHIND = 8  # results of a live source that may wait for the sinks before the oldest is forgotten
-_LONGEST_GOODBYE = 10.0
+_FILE_QUEUE_SIZE = 2  # frames of a file read ahead, and results of one that may wait for the sinks
+_LIVE_QUEUE_SIZE = 8  # results of a live source that may wait for the sinks before the oldest is forgotten
+_JOIN_TIMEOUT_S = 10.0
 
 FrameQueue = BoundedQueue[tuple[int, Frame]]
 ResultQueue = BoundedQueue[Result]
@@ -70,9 +70,9 @@ def run(
     streams = list(sources) if isinstance(sources, Sequence) else [sources]
     live = any(source.live for source in streams)
     stop, summary = stop or Event(), Summary()
-    frames: FrameQueue = BoundedQueue(1 if live else _AHEAD, len(streams))
+    frames: FrameQueue = BoundedQueue(1 if live else _FILE_QUEUE_SIZE, len(streams))
     # Room for each stream; the model ends it.
-    results: ResultQueue = BoundedQueue(_BEHIND if live else _AHEAD)
+    results: ResultQueue = BoundedQueue(_LIVE_QUEUE_SIZE if live else _FILE_QUEUE_SIZE)
 
     def give_up(error: BaseException) -> None:
         results.close()
@@ -180,7 +180,7 @@ def _shut_down(
         queue.close()
     for source in sources:
         source.close()
-    deadline = time.monotonic() + _LONGEST_GOODBYE
+    deadline = time.monotonic() + _JOIN_TIMEOUT_S
     for stage in stages:
         if stage.ident is not None:
             stage.join(max(0.0, deadline - time.monotonic()))

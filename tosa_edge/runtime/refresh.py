@@ -27,7 +27,7 @@ class FrameSummary:
         return float(np.abs(self.thumbnail - now.thumbnail).mean()) / contrast
 
 
-def look(frame: np.ndarray) -> FrameSummary:
+def summarise_frame(frame: np.ndarray) -> FrameSummary:
     """uint8 or float [H, W, 3] -> what is remembered of it; some 0.1 ms."""
     cv2 = opencv()
     height, width = frame.shape[:2]
@@ -38,13 +38,13 @@ def look(frame: np.ndarray) -> FrameSummary:
     return FrameSummary((height, width), small - small.mean())
 
 
-class Refresh(Protocol):
+class RefreshRule(Protocol):
     def due(self, age: int, change: float) -> bool:
         """Choose anew? The last choice would be `age` frames old, on a picture that changed by so much."""
 
 
 @dataclass(frozen=True)
-class Every:
+class EveryNFrames:
     """Every n-th frame."""
 
     frames: int
@@ -54,7 +54,7 @@ class Every:
 
 
 @dataclass(frozen=True)
-class OnChange:
+class OnPictureChange:
     """When the picture has changed by `limit` since the last choice; after `longest` frames at the latest."""
 
     limit: float
@@ -64,13 +64,13 @@ class OnChange:
         return change >= self.limit or age >= self.longest
 
 
-def parse_refresh(text: str) -> Refresh | None:
+def parse_refresh(text: str) -> RefreshRule | None:
     """`--refresh`: a number of frames, `auto`, or 1 for a new choice at every frame (None)."""
     if text == "auto":
         return AUTO
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100_000):
         raise TosaEdgeError(f"--refresh {text} is no number of frames", "Give 1, 2, 3 and so on, or auto.")
-    return Every(int(text)) if int(text) > 1 else None
+    return EveryNFrames(int(text)) if int(text) > 1 else None
 
 
-AUTO = OnChange(0.5)
+AUTO = OnPictureChange(0.5)

@@ -14,7 +14,7 @@ import numpy as np
 from tosa_edge.depth_model import DepthModel, Prediction
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.runtime.refresh import FrameSummary, Refresh, look
+from tosa_edge.runtime.refresh import FrameSummary, RefreshRule, summarise_frame
 
 
 @dataclass
@@ -36,7 +36,7 @@ class StreamingModel:
         ...     depth = model.predict_next(frame.picture).depth
     """
 
-    def __init__(self, full: DepthModel, reuse: DepthModel, refresh: Refresh) -> None:
+    def __init__(self, full: DepthModel, reuse: DepthModel, refresh: RefreshRule) -> None:
         self.info, self.label = full.info, f"{full.label} + {reuse.label}"
         self.refreshes, self.reuses = 0, 0
         self._full, self._reuse, self._refresh = full, reuse, refresh
@@ -45,7 +45,7 @@ class StreamingModel:
 
     def predict_next(self, frame: np.ndarray, stream: int = 0) -> Prediction:
         """The depth of a stream's next frame."""
-        known, seen = self._streams.get(stream), look(frame)
+        known, seen = self._streams.get(stream), summarise_frame(frame)
         if known is not None and not self._due(known, seen):
             known.age += 1
             self.reuses += 1

@@ -20,9 +20,9 @@ from torch import Tensor
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.loop import STATE, Pace, train
+from tosa_edge.training.loop import STATE, LoopSettings, train
 from tosa_edge.training.losses import depth_distance, feature_distance
-from tosa_edge.training.parallel import device, join
+from tosa_edge.training.parallel import device, process_rank
 from tosa_edge.training.record import keep_distillation
 from tosa_edge.training.shard_batches import augment, batch_indices
 from tosa_edge.training.state import Masters, compute_type, step_of
@@ -77,7 +77,7 @@ def _train_selectors(
             net.encoder(net.normalise(_batch(pictures, recipe, stage=1, step=step)), Pattern())
         return {"selectors": heard.loss()}
 
-    pace = Pace(recipe.selector_steps, recipe.selector_steps // 10, recipe.checkpoint_every)
+    pace = LoopSettings(recipe.selector_steps, recipe.selector_steps // 10, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(step))
 
 
@@ -99,14 +99,14 @@ def _train_student(
         away = depth_distance(net.head(features, image), depth)
         return {"features": feature_distance(features, target), "depth": away}
 
-    pace = Pace(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
+    pace = LoopSettings(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.selector_steps + step))
 
 
 def _batch(pictures: np.ndarray, recipe: Recipe, stage: int, step: int) -> Tensor:
     """uint8 [B, H, W, 3], as other cameras and other lamps would have shown them."""
     rng = np.random.default_rng((recipe.seed, stage, step))
-    indices = join().share(batch_indices(len(pictures), recipe.batch, recipe.seed + stage, step))
+    indices = process_rank().shard(batch_indices(len(pictures), recipe.batch, recipe.seed + stage, step))
     no_depth = np.zeros(pictures.shape[1:3], np.float32)
     seen = np.stack([augment(pictures[i], no_depth, rng)[0] for i in indices])
     return torch.from_numpy(seen).to(device())

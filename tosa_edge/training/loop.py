@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.weights import save_depth_net
-from tosa_edge.training.parallel import average, join, wait_for_all
+from tosa_edge.training.parallel import average, process_rank, wait_for_all
 from tosa_edge.training.state import Masters
 
 STATE, LOG, WEIGHTS = "state.safetensors", "log.jsonl", "weights.safetensors"
@@ -25,7 +25,7 @@ _LOST = 20  # an optimizer passes over a step whose gradient is no number; after
 
 
 @dataclass(frozen=True)
-class Pace:
+class LoopSettings:
     """How long, how fast to start, how often to save."""
 
     steps: int
@@ -43,7 +43,7 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def schedule(step: int, pace: Pace) -> float:
+def schedule(step: int, pace: LoopSettings) -> float:
     """The share of the peak rate: linear warm-up, then a cosine to a hundredth."""
     if step < pace.warmup:
         return (step + 1) / pace.warmup
@@ -53,7 +53,7 @@ def schedule(step: int, pace: Pace) -> float:
 
 def train(
     masters: Masters,
-    pace: Pace,
+    pace: LoopSettings,
     out: Path,
     losses_of: Callable[[int], dict[str, Tensor]],
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
@@ -65,7 +65,7 @@ def train(
             number alone, and on no earlier call: so a run that was killed ends where it would have.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state, log, first = out / STATE, out / LOG, join().rank == 0
+    state, log, first = out / STATE, out / LOG, process_rank().rank == 0
     step = masters.restore(state) if state.exists() else 0
     wait_for_all()
     lost = 0

@@ -8,12 +8,12 @@ from torch import Tensor
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 0.5
 # Labels are depth; beyond this the inverse says nothing more.
-FARTHEST = 20.0
+MAX_LABEL_M = 20.0
 
 
 def inverse_depth(depth: Tensor) -> Tensor:
     """Metres [B, H, W] -> 1 / metres, 0 where there is no reading."""
-    return torch.where(depth > 0, 1 / depth.clamp(0.1, FARTHEST), torch.zeros_like(depth))
+    return torch.where(depth > 0, 1 / depth.clamp(0.1, MAX_LABEL_M), torch.zeros_like(depth))
 
 
 def standardise(x: Tensor, valid: Tensor) -> Tensor:

@@ -22,26 +22,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessRank:
     """Which of how many processes this one is, and how many of them share its machine."""
 
     rank: int = 0
     count: int = 1
     count_here: int = 1
 
-    def share(self, items: list[T]) -> list[T]:
+    def shard(self, items: list[T]) -> list[T]:
         """This process's part of a batch; the parts of all processes make the whole."""
         return items[self.rank :: self.count]
 
 
-def join() -> Place:
+def process_rank() -> ProcessRank:
     """This process's place, after all the others have been met."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        return Place()
+        return ProcessRank()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return Place(dist.get_rank(), count, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return ProcessRank(dist.get_rank(), count, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def device() -> torch.device:
@@ -51,7 +51,7 @@ def device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
-def share_cores(place: Place, threads: int = 0) -> None:
+def share_cores(place: ProcessRank, threads: int = 0) -> None:
     """As many CPU threads as asked for, or a fair part of this machine's cores."""
     fair = max(1, (os.cpu_count() or 1) // place.count_here)
     torch.set_num_threads(machine.threads(threads) if threads else fair)

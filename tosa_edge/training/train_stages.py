@@ -23,7 +23,7 @@ from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, r
 from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
-from tosa_edge.training.loop import STATE, WEIGHTS, Pace, train
+from tosa_edge.training.loop import STATE, WEIGHTS, LoopSettings, train
 from tosa_edge.training.losses import depth_distance, depth_loss, feature_distance
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shard_batches import augment, batch_indices, shrunk
@@ -42,7 +42,7 @@ def fit(
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> Path:
     """Trains to the end of the recipe and returns the weights file."""
-    processes = parallel.join().count
+    processes = parallel.process_rank().count
     if min(recipe.batch, len(frames)) < processes:
         raise TosaEdgeError(
             f"{processes} processes cannot share a batch of {min(recipe.batch, len(frames))}",
@@ -62,7 +62,7 @@ def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     net, ours = start_of(checkpoint, recipe)
     if ours:
         if recipe.head_layers:
-            net = reading(net, recipe.head_layers)
+            net = with_head_layers(net, recipe.head_layers)
         if recipe.shrink is None or net.config.name == recipe.name:
             net.config = replace(net.config, name=recipe.name)
             return net
@@ -96,7 +96,7 @@ def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
     return teacher.to(parallel.device(), compute_type()).eval().requires_grad_(False)
 
 
-def reading(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
+def with_head_layers(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
     """The same weights, whose head reads other layers: what it read there is much like what is next door."""
     other = DepthNet(replace(net.config, head_layers=head_layers))
     other.load_state_dict(net.state_dict())
@@ -169,11 +169,11 @@ def stage_losses(
 
 
 def draw_batch(
-    frames: Dataset, recipe: Recipe, number: int, step: int, place: parallel.Place
+    frames: Dataset, recipe: Recipe, number: int, step: int, place: parallel.ProcessRank
 ) -> tuple[np.ndarray, np.ndarray]:
     """This process's share of a step's frames. A frame's augmentation is the same whoever it falls to."""
     indices = batch_indices(len(frames), recipe.batch, recipe.seed + number, step)
-    places = place.share(list(range(len(indices))))
+    places = place.shard(list(range(len(indices))))
     images, depths = frames.batch([indices[p] for p in places])
     pairs = [
         augment(image, depth, np.random.default_rng((recipe.seed, 1, number, step, p)))
@@ -182,8 +182,8 @@ def draw_batch(
     images, depths = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
     if not recipe.sizes:
         return images, depths
-    lot = np.random.default_rng((recipe.seed, 3, number, step))
-    return shrunk(images, depths, recipe.sizes[lot.integers(len(recipe.sizes))])
+    size_rng = np.random.default_rng((recipe.seed, 3, number, step))
+    return shrunk(images, depths, recipe.sizes[size_rng.integers(len(recipe.sizes))])
 
 
 def _fit_stage(
@@ -194,7 +194,7 @@ def _fit_stage(
     number: int,
     on_step: Callable[[int, dict[str, float]], None],
 ) -> Path:
-    stage, place = recipe.stages[number], parallel.join()
+    stage, place = recipe.stages[number], parallel.process_rank()
     teacher = teacher_of(recipe, net) if stage.taught else None
     masters = Masters(net, learning_rates(net, stage), stage.weight_decay, stage.average)
 
@@ -203,7 +203,7 @@ def _fit_stage(
         rng = np.random.default_rng((recipe.seed, 2, number, step))
         return stage_losses(net, images, depths, rng, stage, teacher)
 
-    pace = Pace(stage.steps, stage.warmup, recipe.checkpoint_every)
+    pace = LoopSettings(stage.steps, stage.warmup, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, on_step)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tosa_edge.validate.parity import ParityReport
 
 
-def validated(
+def validate_and_record(
     engine: Path, manifest: Manifest, own: LoadedGraph, machine: Machine, on_step: OnStep
 ) -> tuple[Manifest, ParityReport | None, tuple[str, ...]]:
     """The manifest with the verdict in it, also on the disk; the report; and what the user should know.
@@ -54,13 +54,13 @@ def verdict_of(report: ParityReport) -> Validation:
 def _report(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep) -> ParityReport:
     from tosa_edge.validate.engine_under_test import of_engine
     from tosa_edge.validate.parity import compare_with_reference
-    from tosa_edge.validate.pictures import real_pictures
+    from tosa_edge.validate.pictures import validation_pictures
     from tosa_edge.validate.references import find_reference, refuse_foreign
 
     reference = find_reference(manifest.source)
     under_test = of_engine(engine, manifest, own)
     refuse_foreign(reference, under_test.info, under_test.label)
-    return compare_with_reference(under_test, reference, real_pictures(reference.info), on_step)
+    return compare_with_reference(under_test, reference, validation_pictures(reference.info), on_step)
 
 
 def _written(engine: Path, manifest: Manifest, verdict: Validation) -> Manifest:

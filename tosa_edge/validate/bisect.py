@@ -20,7 +20,7 @@ from tosa_edge.validate import checks
 from tosa_edge.validate.checks import depth_limit, relative_rms, rounding_floor
 from tosa_edge.validate.reproduce import FailureCase
 from tosa_edge.validate.reuse_form import reuse_form
-from tosa_edge.validate.runs import Feeds, OutputList, as_written, outputs_of
+from tosa_edge.validate.runs import Feeds, OutputList, outputs_of, unoptimised
 
 if TYPE_CHECKING:
     import onnx
@@ -90,7 +90,7 @@ def _after(node: onnx.NodeProto, readers: dict[str, onnx.NodeProto]) -> str | No
     return after.output[0] if after is not None and after.op_type == "Add" else None
 
 
-def shown(graph: LoadedGraph, tensors: Iterable[LayerTensor]) -> list[LayerTensor]:
+def tensors_present(graph: LoadedGraph, tensors: Iterable[LayerTensor]) -> list[LayerTensor]:
     """Those of the tensors that a graph, optimised perhaps, still computes, under the names it gives them."""
     made = {output for node in graph.proto.graph.node for output in node.output}
     found = []
@@ -120,7 +120,7 @@ class Traces:
     same_precision_exact: list[np.ndarray]
 
 
-def departs(one: Traces, roundings: int) -> Divergence | None:
+def divergence_at(one: Traces, roundings: int) -> Divergence | None:
     """None where the engine is as right as its peer; asked in the order of the layers, because what comes
     after a wrong one is wrong because of it."""
     found = relative_rms(one.engine, one.exact)
@@ -133,10 +133,12 @@ def departs(one: Traces, roundings: int) -> Divergence | None:
     return Divergence(one.tensor.layer, one.tensor.name, found if math.isfinite(found) else None, limit)
 
 
-def locate(comparison: Comparison, theirs: OutputList) -> tuple[Divergence | None, FailureCase | None]:
+def find_divergence(
+    comparison: Comparison, theirs: OutputList
+) -> tuple[Divergence | None, FailureCase | None]:
     """Layer by layer: the residual stream with the engine's patches given, then what it chose itself."""
     info, least = comparison.reference.info, checks.LEAST_OVERLAP.get(comparison.under_test.precision, 0.0)
-    backend, tensors, graph = comparison.under_test.revealing()
+    backend, tensors, graph = comparison.under_test.with_layer_outputs()
     ours = outputs_of(backend, comparison.feeds, comparison.tick)
     depth = LayerTensor(HEAD, "depth")
     if comparison.selects and checks.wrong_patches((o["kept"] for o in ours), info.tokens):
@@ -172,7 +174,7 @@ def locate(comparison: Comparison, theirs: OutputList) -> tuple[Divergence | Non
                 [o[mine.name] for o in same_precision],
                 [o[right.name] for o in same_precision_exact],
             )
-            found = departs(one, roundings)
+            found = divergence_at(one, roundings)
             if found is not None:
                 named = replace(found, layer=" or ".join([*hidden, layer]))
                 return named, FailureCase(tensor.name, one.exact, found.limit, _needed(graph, tensor))
@@ -215,18 +217,18 @@ class Comparison:
         return self.reference.info.selects and self.reference.info.form != "reuse"
 
     def run(self, graph: LoadedGraph) -> OutputList:
-        return outputs_of(as_written(graph), self.feeds, self.tick)
+        return outputs_of(unoptimised(graph), self.feeds, self.tick)
 
     def exact(self, outputs: OutputList, tensors: list[LayerTensor] | None = None) -> OutputList:
         """What float32 makes of the feeds with the patches that these outputs have chosen."""
         graph = reuse_form(self.reference)
         if tensors is not None:
-            return outputs_of(as_written(with_layer_tensors(graph, tensors)), self.given(outputs), self.tick)
+            return outputs_of(unoptimised(with_layer_tensors(graph, tensors)), self.given(outputs), self.tick)
         keys = [(i, o["kept"].tobytes() if self.selects else b"") for i, o in enumerate(outputs)]
         new = [i for i, key in enumerate(keys) if key not in self._exact]
         if new:
             given = self.given(outputs)
-            found = outputs_of(as_written(graph), [given[i] for i in new], self.tick)
+            found = outputs_of(unoptimised(graph), [given[i] for i in new], self.tick)
             self._exact.update(zip([keys[i] for i in new], found, strict=True))
         return [self._exact[key] for key in keys]
 

@@ -30,7 +30,7 @@ from tosa_edge.export.plugin_form import to_plugin_form
 from tosa_edge.find_model import find_graph
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.plugins.library import load_library
-from tosa_edge.validate.bisect import LayerTensor, residual_stream, shown, with_layer_tensors
+from tosa_edge.validate.bisect import LayerTensor, residual_stream, tensors_present, with_layer_tensors
 from tosa_edge.validate.references import graph_of
 
 if TYPE_CHECKING:
@@ -72,11 +72,13 @@ class EngineUnderTest:
     def provider(self) -> str | None:
         return self.opened.provider
 
-    def revealing(self) -> tuple[Backend, list[LayerTensor], LoadedGraph | None]:
+    def with_layer_outputs(self) -> tuple[Backend, list[LayerTensor], LoadedGraph | None]:
         """A backend that also gives the tensors of the residual stream, those tensors, and the graph to write
         down for whoever wants to run the same (None: the file itself)."""
         if self.graph is not None:
-            tensors = shown(self.graph, residual_stream(self.own.proto)) if self.own is not None else []
+            tensors = (
+                tensors_present(self.graph, residual_stream(self.own.proto)) if self.own is not None else []
+            )
             provider = self.provider or CPU
             return (
                 OnnxRuntimeBackend(with_layer_tensors(self.graph, tensors), provider=provider),

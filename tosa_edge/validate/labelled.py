@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tosa_edge.progress import OnStep
 
 
-def on_data(
+def score_on_labels(
     under_test: EngineUnderTest,
     reference: LoadedGraph,
     data: Path,

@@ -15,11 +15,11 @@ import numpy as np
 from tosa_edge.calibration.ranges import feeds_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.validate import checks
-from tosa_edge.validate.bisect import Comparison, Divergence, locate
+from tosa_edge.validate.bisect import Comparison, Divergence, find_divergence
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.engine_under_test import EngineUnderTest
 from tosa_edge.validate.reproduce import FailureCase, folder_for, reproduce
-from tosa_edge.validate.runs import DidNotRun, OutputList, outputs_of
+from tosa_edge.validate.runs import OutputList, RunFailed, outputs_of
 
 if TYPE_CHECKING:
     from tosa_edge.progress import OnStep
@@ -68,7 +68,7 @@ def compare_with_reference(
     notes: list[str] = []
     try:
         ours = outputs_of(under_test.opened.backend, feeds, tick)
-    except DidNotRun as failure:
+    except RunFailed as failure:
         return ParityReport((Check("runs", None, None, False),), len(pictures), (failure.what,))
     theirs = comparison.run(reference)
     comparison.remember(theirs)
@@ -124,7 +124,7 @@ def _followed(
 ) -> ParityReport:
     """The first layer that departs, and the command that shows it."""
     under_test = comparison.under_test
-    departed, case = locate(comparison, theirs)
+    departed, case = find_divergence(comparison, theirs)
     feeds = comparison.feeds
     if case is None and any(check.name == "depth_error" for check in report.failed) and limit is not None:
         # Wrong as a whole, though nothing that was looked into departs.

@@ -27,7 +27,9 @@ COUNT = 6
 _FIT = "letterbox"  # as the runtime does it unless told otherwise
 
 
-def real_pictures(info: GraphInfo, data: Path | None = None, refused: list[str] | None = None) -> np.ndarray:
+def validation_pictures(
+    info: GraphInfo, data: Path | None = None, refused: list[str] | None = None
+) -> np.ndarray:
     """uint8 [COUNT, H, W, 3] at the graph's size, evenly spread over the clip or over `data`.
 
     Args:

@@ -19,11 +19,11 @@ Feeds = list[dict[str, "np.ndarray"]]
 OutputList = list[dict[str, "np.ndarray"]]
 
 
-class DidNotRun(TosaEdgeError):
+class RunFailed(TosaEdgeError):
     """A graph or an engine was there, and its host gave an error instead of depth."""
 
 
-def as_written(graph: LoadedGraph) -> OnnxRuntimeBackend:
+def unoptimised(graph: LoadedGraph) -> OnnxRuntimeBackend:
     """Computes node for node what the graph says, on the CPU."""
     return OnnxRuntimeBackend(graph, optimise=False)
 
@@ -42,7 +42,7 @@ def outputs_of(backend: Backend, feeds: Feeds, on_run: Callable[[], None] = lamb
     except TosaEdgeError as error:
         if isinstance(error, MachineLacks) and not (isinstance(error, CudaError) and error.fault):
             raise
-        raise DidNotRun(error.what, error.remedy) from error
+        raise RunFailed(error.what, error.remedy) from error
     finally:
         backend.deactivate()
     return found

@@ -10,9 +10,9 @@ from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.validate.checks import Check
 from tosa_edge.validate.engine_under_test import find_engine_under_test
-from tosa_edge.validate.labelled import on_data
+from tosa_edge.validate.labelled import score_on_labels
 from tosa_edge.validate.parity import ParityReport, compare_with_reference
-from tosa_edge.validate.pictures import real_pictures
+from tosa_edge.validate.pictures import validation_pictures
 from tosa_edge.validate.references import find_reference, refuse_foreign
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def validate(
         ) from error
     refuse_foreign(exact, under_test.info, under_test.label)
     refused: list[str] = []
-    pictures = real_pictures(exact.info, data, refused)
+    pictures = validation_pictures(exact.info, data, refused)
     report = compare_with_reference(under_test, exact, pictures, on_step)
     if data is not None and not any(check.name == "runs" for check in report.checks):
-        report = _scored(report, on_data(under_test, exact, data, on_step, refused))
+        report = _scored(report, score_on_labels(under_test, exact, data, on_step, refused))
     return {
         "passed": report.passed,
         "checks": [check.as_dict() for check in report.checks],

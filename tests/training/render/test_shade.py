@@ -3,7 +3,7 @@ import pytest
 
 from tosa_edge.training.render.camera import look, path
 from tosa_edge.training.render.mesh import Material, box
-from tosa_edge.training.render.scene import FARTHEST, Light, Scene
+from tosa_edge.training.render.scene import BACKDROP_M, Light, Scene
 from tosa_edge.training.render.shade import render, smooth_on_surfaces
 
 ROOM = np.array([4.0, 3.0, 2.5])
@@ -52,7 +52,7 @@ def test_wall_straight_ahead_has_one_depth():
 
 def test_depth_has_no_holes_and_ends_at_the_backdrop():
     scene = Scene([], [], np.ones(3))
-    assert np.all(render(scene, view(), np.random.default_rng(0)).depth == FARTHEST)
+    assert np.all(render(scene, view(), np.random.default_rng(0)).depth == BACKDROP_M)
 
 
 def test_things_cast_shadows_and_lamps_light():

@@ -25,7 +25,7 @@ _CORRUPTED = 1 << 8
 _LARGEST = 1 << 28  # bytes; a picture of 8192x8192 has fewer
 
 
-class OutOfStep(Exception):
+class CorruptStream(Exception):
     """These bytes are not what `gdppay` writes."""
 
 
@@ -74,9 +74,9 @@ def read_caps(text: str) -> Layout:
         over, under = (int(part) for part in fields.get("framerate", "0/1").split("/"))
         layout = Layout(int(fields["width"]), int(fields["height"]), over / under if over and under else None)
     except (KeyError, ValueError):
-        raise OutOfStep from None
+        raise CorruptStream from None
     if fields.get("format") != "RGB" or not 0 < layout.stride * layout.height <= _LARGEST:
-        raise OutOfStep
+        raise CorruptStream
     return layout
 
 
@@ -84,12 +84,12 @@ def _checked(header: bytes) -> tuple[int, int, int, int]:
     version, _, _, kind, length, nanoseconds, *_, flags, _, checksum, _ = _HEADER.unpack(header)
     right = binascii.crc_hqx(header[:_CHECKED], 0xFFFF) ^ 0xFFFF == checksum
     if version != 1 or length > _LARGEST or not right:
-        raise OutOfStep
+        raise CorruptStream
     return kind, length, nanoseconds, flags
 
 
 def _pixels(payload: np.ndarray, layout: Layout) -> np.ndarray:
     if payload.size != layout.stride * layout.height:
-        raise OutOfStep
+        raise CorruptStream
     rows = payload.reshape(layout.height, layout.stride)[:, : 3 * layout.width]
     return np.ascontiguousarray(rows).reshape(layout.height, layout.width, 3)

@@ -40,7 +40,7 @@ def has_elements(*names: str) -> bool:
     )
 
 
-class Child:
+class GstProcess:
     """A pipeline that makes video, its text ending before a sink; `fill` takes the bytes that `gdp` reads.
 
     Args:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.sources import Frame
 from tosa_edge.runtime.sources.address import without_password
-from tosa_edge.runtime.sources.gdp import OutOfStep, read_pictures
-from tosa_edge.runtime.sources.gst_process import OPENING, STALL, Child
+from tosa_edge.runtime.sources.gdp import CorruptStream, read_pictures
+from tosa_edge.runtime.sources.gst_process import OPENING, STALL, GstProcess
 from tosa_edge.runtime.sources.reconnecting import Reconnecting
 
 
@@ -21,7 +21,7 @@ class GstreamerSession:
         self, label: str, pipeline: Sequence[str], opening: float = OPENING, stall: float = STALL
     ) -> None:
         self.label, self.fps, self.corrupt = label, 30.0, 0
-        self._child = Child(label, pipeline, opening, stall)
+        self._child = GstProcess(label, pipeline, opening, stall)
 
     def __iter__(self) -> Iterator[Frame]:
         began = time.monotonic()
@@ -33,7 +33,7 @@ class GstreamerSession:
                     continue
                 seconds = time.monotonic() - began if picture.seconds is None else picture.seconds
                 yield Frame(index, seconds, picture.pixels, f"{index:06d}")
-        except OutOfStep:
+        except CorruptStream:
             raise TosaEdgeError(f"{self.label}: the stream of pictures is garbled", "Start again.") from None
         if failure := self._child.failure():
             raise failure

@@ -111,7 +111,7 @@ def _score(scene: Scene, camera: Camera) -> float:
     pixel = (rows[:, None] * width + columns).ravel()
     rays = camera.rays(np.zeros(2, np.float32), pixel)
     around = np.concatenate([rays, np.eye(3, dtype=np.float32), -np.eye(3, dtype=np.float32)])
-    hits = scene.see(np.broadcast_to(camera.position, around.shape).astype(np.float32), around)
+    hits = scene.first_hits(np.broadcast_to(camera.position, around.shape).astype(np.float32), around)
     depth, clearance = hits.distance[:-6], hits.distance[-6:].min()
     normal = scene.flat_normals[hits.triangle[:-6]]
     points = camera.position + rays * depth[:, None]

@@ -168,7 +168,7 @@ _CLUTTER = {
 }
 
 
-def small(rng, photos: Photos) -> Mesh:
+def random_clutter(rng, photos: Photos) -> Mesh:
     """One piece of clutter: a cup, a bottle, a box, books, papers, a bowl or a cable."""
     make = list(_CLUTTER)[rng.choice(len(_CLUTTER), p=list(_CLUTTER.values()))]
     return make(rng, photos, paint.plain(rng, (0.05, 0.97), gloss=0.12))

@@ -12,11 +12,11 @@ import numpy as np
 from . import camera as cameras
 from .catalogue import load_furniture
 from .furnish import furnish
-from .furniture_roles import Stock
+from .furniture_roles import FurnitureByRole
 from .house import build_rooms
 from .place_clutter import drop
 from .room import Room
-from .scene import FARTHEST, Geometry, Scene, under_sky
+from .scene import BACKDROP_M, Geometry, Scene, under_sky
 from .sensor import photograph
 from .shade import render
 from .textures import Photos, find_photos
@@ -24,7 +24,7 @@ from .textures import Photos, find_photos
 
 @dataclass(frozen=True)
 class Assets:
-    stock: Stock
+    stock: FurnitureByRole
     photos: Photos
 
 
@@ -33,7 +33,7 @@ def load_assets(folder: Path | None) -> Assets:
     named = os.environ.get("TOSA_EDGE_ASSETS")
     folder = folder or (Path(named) if named else None)
     photos = find_photos(folder)
-    return Assets(Stock(load_furniture(folder)), photos)
+    return Assets(FurnitureByRole(load_furniture(folder)), photos)
 
 
 def build_scene(assets: Assets, rng: np.random.Generator) -> tuple[Scene, Room, np.ndarray]:
@@ -68,4 +68,4 @@ def scene_frames(
             picture = render(scene, view, rng)
             # One path is one camera: all its frames share their exposure, colours and blur.
             image = photograph(picture.radiance, np.random.default_rng(look))
-            yield image, (np.minimum(picture.depth, FARTHEST) * 1000).round().astype(np.uint16)
+            yield image, (np.minimum(picture.depth, BACKDROP_M) * 1000).round().astype(np.uint16)

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import clutter_objects, generated_furniture, paint, thin
 from .decor import mirror, pictures, rug
-from .furniture_roles import Stock
+from .furniture_roles import FurnitureByRole
 from .kitchen import kitchen
 from .mesh import Mesh, place
 from .placing import against_wall, footprint, in_the_open, put, top
@@ -14,7 +14,7 @@ from .room import Room, upright
 from .textures import Photos
 
 
-def a_chair(stock: Stock, photos: Photos, rng, slatted: float) -> Mesh | None:
+def a_chair(stock: FurnitureByRole, photos: Photos, rng, slatted: float) -> Mesh | None:
     """A chair of slats as often as that, or one of the catalogue's."""
     if rng.random() < slatted:
         return thin.slatted_chair(rng, photos)
@@ -22,7 +22,7 @@ def a_chair(stock: Stock, photos: Photos, rng, slatted: float) -> Mesh | None:
     return paint.restyle(chair, rng, photos) if chair is not None else None
 
 
-def chairs_around(room: Room, table: Mesh, stock: Stock, photos: Photos, rng) -> None:
+def chairs_around(room: Room, table: Mesh, stock: FurnitureByRole, photos: Photos, rng) -> None:
     chair = a_chair(stock, photos, rng, slatted=0.45)
     if chair is None:
         return
@@ -43,11 +43,11 @@ def chairs_around(room: Room, table: Mesh, stock: Stock, photos: Photos, rng) ->
             ][side]
             # The chair faces the table: -y turned to point inwards.
             yaw = [np.pi, -np.pi / 2, 0.0, np.pi / 2][side] + rng.normal(0, 0.2)
-            stood = place(chair, upright(spot, 0), yaw)
-            if room.free(_shrunk(footprint(stood), table)):
-                room.taken.append(footprint(stood))
-                room.meshes.append(stood)
-                room.thin.append((stood.low + stood.high) / 2)
+            placed = place(chair, upright(spot, 0), yaw)
+            if room.free(_shrunk(footprint(placed), table)):
+                room.taken.append(footprint(placed))
+                room.meshes.append(placed)
+                room.thin.append((placed.low + placed.high) / 2)
 
 
 def _shrunk(spot, table: Mesh):
@@ -61,18 +61,18 @@ def _shrunk(spot, table: Mesh):
     return x0, y0, x1, y1
 
 
-def desk_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
+def desk_group(room: Room, stock: FurnitureByRole, photos: Photos, rng) -> None:
     catalogue_desk = stock.pick("desk", rng) if rng.random() < 0.4 else None
     desk = (
         paint.restyle(catalogue_desk, rng, photos)
         if catalogue_desk
         else generated_furniture.desk(rng, photos)
     )
-    stood = against_wall(room, desk, rng) if rng.random() < 0.8 else in_the_open(room, desk, rng)
-    if stood is None:
+    placed = against_wall(room, desk, rng) if rng.random() < 0.8 else in_the_open(room, desk, rng)
+    if placed is None:
         return
-    x0, y0, x1, y1 = footprint(stood)
-    top(room, stood, int(rng.integers(5, 16)))
+    x0, y0, x1, y1 = footprint(placed)
+    top(room, placed, int(rng.integers(5, 16)))
     if catalogue_desk is None:
         centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
         # A desk's facing is lost once it stands, so read it from the direction of the room's middle.
@@ -87,37 +87,37 @@ def desk_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
             room.meshes.append(
                 place(
                     clutter_objects.monitor(rng, photos),
-                    upright(spot, stood.high[2]),
+                    upright(spot, placed.high[2]),
                     yaw + rng.normal(0, 0.2),
                 )
             )
         room.meshes.append(
             place(
                 clutter_objects.keyboard(rng),
-                upright(centre + facing * 0.15, stood.high[2]),
+                upright(centre + facing * 0.15, placed.high[2]),
                 yaw + rng.normal(0, 0.1),
             )
         )
-    chairs_around(room, stood, stock, photos, rng)
+    chairs_around(room, placed, stock, photos, rng)
 
 
-def table_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
+def table_group(room: Room, stock: FurnitureByRole, photos: Photos, rng) -> None:
     table = stock.pick("table", rng)
     if table is None:
         return
-    stood = in_the_open(room, paint.restyle(table, rng, photos), rng)
-    if stood is not None:
-        top(room, stood, int(rng.integers(2, 12)))
-        chairs_around(room, stood, stock, photos, rng)
+    placed = in_the_open(room, paint.restyle(table, rng, photos), rng)
+    if placed is not None:
+        top(room, placed, int(rng.integers(2, 12)))
+        chairs_around(room, placed, stock, photos, rng)
 
 
-def sofa_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
+def sofa_group(room: Room, stock: FurnitureByRole, photos: Photos, rng) -> None:
     sofa = stock.pick("sofa", rng)
-    stood = against_wall(room, paint.restyle(sofa, rng, photos), rng) if sofa is not None else None
-    if stood is None:
+    placed = against_wall(room, paint.restyle(sofa, rng, photos), rng) if sofa is not None else None
+    if placed is None:
         return
-    room.surfaces.append((footprint(stood), 0.4, 2))
-    centre = (stood.low + stood.high)[:2] / 2
+    room.surfaces.append((footprint(placed), 0.4, 2))
+    centre = (placed.low + placed.high)[:2] / 2
     middle = np.array([room.bounds[0] + room.bounds[2], room.bounds[1] + room.bounds[3]]) / 2
     toward = middle - centre
     toward = toward / (np.linalg.norm(toward) + 1e-6)
@@ -132,7 +132,7 @@ def sofa_group(room: Room, stock: Stock, photos: Photos, rng) -> None:
             top(room, low_table, int(rng.integers(2, 9)))
 
 
-def thin_pieces(room: Room, stock: Stock, photos: Photos, rng) -> None:
+def thin_pieces(room: Room, stock: FurnitureByRole, photos: Photos, rng) -> None:
     """A few things of thin parts out in the room, for a camera to stand near."""
     pieces = []
     for _ in range(rng.integers(0, 4)):
@@ -146,17 +146,17 @@ def thin_pieces(room: Room, stock: Stock, photos: Photos, rng) -> None:
     for piece, at_wall in pieces:
         if piece is None:
             continue
-        stood = against_wall(room, piece, rng) if at_wall else in_the_open(room, piece, rng, square=False)
-        if stood is not None:
-            room.thin.append((stood.low + stood.high) / 2)
+        placed = against_wall(room, piece, rng) if at_wall else in_the_open(room, piece, rng, square=False)
+        if placed is not None:
+            room.thin.append((placed.low + placed.high) / 2)
 
 
-def furnish(room: Room, stock: Stock, photos: Photos, rng: np.random.Generator) -> None:
+def furnish(room: Room, stock: FurnitureByRole, photos: Photos, rng: np.random.Generator) -> None:
     """Fills a room after its kind; what does not fit is left out."""
     if room.kind == "kitchen":
         kitchen(room, stock, photos, rng)
-        stand(room, "kitchen_unit", int(rng.integers(0, 3)), stock, photos, rng)
-        stand(room, "stool", int(rng.integers(0, 3)), stock, photos, rng)
+        place_pieces(room, "kitchen_unit", int(rng.integers(0, 3)), stock, photos, rng)
+        place_pieces(room, "stool", int(rng.integers(0, 3)), stock, photos, rng)
     if room.kind in ("bedroom", "living", "corridor", "dining") and rng.random() < 0.2:
         mirror(room, photos, rng)
     groups = {
@@ -168,8 +168,8 @@ def furnish(room: Room, stock: Stock, photos: Photos, rng: np.random.Generator) 
         "corridor": (),
     }[room.kind]
     if room.kind == "bedroom":
-        stand(room, "bed", 1, stock, photos, rng)
-        stand(room, "night_table", 2, stock, photos, rng)
+        place_pieces(room, "bed", 1, stock, photos, rng)
+        place_pieces(room, "night_table", 2, stock, photos, rng)
     for group in groups:
         if rng.random() < (0.5 if room.kind == "kitchen" else 0.8):
             group(room, stock, photos, rng)
@@ -177,29 +177,29 @@ def furnish(room: Room, stock: Stock, photos: Photos, rng: np.random.Generator) 
     if room.kind != "kitchen":
         for _ in range(rng.integers(0, 5)):
             top(room, against_wall(room, generated_furniture.bookcase(rng, photos), rng), 2)
-        stand(room, "storage", int(rng.integers(1, 5)), stock, photos, rng)
-        stand(room, "armchair", int(rng.integers(0, 2)), stock, photos, rng)
-    stand(room, "plant", int(rng.integers(0, 2)), stock, photos, rng)
-    stand(room, "floor_lamp", int(rng.integers(0, 2)), stock, photos, rng)
-    stand(room, "loose", int(rng.integers(2, 10)), stock, photos, rng)
+        place_pieces(room, "storage", int(rng.integers(1, 5)), stock, photos, rng)
+        place_pieces(room, "armchair", int(rng.integers(0, 2)), stock, photos, rng)
+    place_pieces(room, "plant", int(rng.integers(0, 2)), stock, photos, rng)
+    place_pieces(room, "floor_lamp", int(rng.integers(0, 2)), stock, photos, rng)
+    place_pieces(room, "loose", int(rng.integers(2, 10)), stock, photos, rng)
     if rng.random() < 0.08:
-        stand(room, "person", 1, stock, photos, rng)
+        place_pieces(room, "person", 1, stock, photos, rng)
     if rng.random() < 0.45:
         rug(room, rng)
     pictures(room, photos, rng)
 
 
-def stand(room: Room, role: str, count: int, stock: Stock, photos: Photos, rng) -> None:
+def place_pieces(room: Room, role: str, count: int, stock: FurnitureByRole, photos: Photos, rng) -> None:
     for _ in range(count):
         piece = stock.pick(role, rng)
         if piece is None:
             return
         piece = paint.restyle(piece, rng, photos)
         loose = role in ("loose", "person", "plant", "stool") and rng.random() < 0.6
-        stood = in_the_open(room, piece, rng, square=False) if loose else against_wall(room, piece, rng)
-        if stood is None:
+        placed = in_the_open(room, piece, rng, square=False) if loose else against_wall(room, piece, rng)
+        if placed is None:
             continue
         if role in ("storage", "kitchen_unit", "night_table", "bed"):
-            top(room, stood, int(rng.integers(1, 6)))
+            top(room, placed, int(rng.integers(1, 6)))
         if role in ("plant", "floor_lamp", "stool"):
-            room.thin.append((stood.low + stood.high) / 2)
+            room.thin.append((placed.low + placed.high) / 2)

@@ -52,7 +52,7 @@ def suits(role: str, name: str) -> bool:
     return re.search(rf"\b(?:{ROLES[role][0]})\b", name, re.I) is not None
 
 
-class Stock:
+class FurnitureByRole:
     """The catalogue sorted by what a piece is for."""
 
     def __init__(self, furniture: Furniture) -> None:

@@ -71,7 +71,7 @@ def _row(rng, photos: Photos, x, end, front, z, room, fullness) -> list[Mesh]:
             x += rng.uniform(0.03, 0.3)
             continue
         if rng.random() < 0.12:
-            thing = clutter_objects.small(rng, photos)
+            thing = clutter_objects.random_clutter(rng, photos)
             shrink = min(1.0, (room - 0.02) / thing.size[2])
             thing = place(thing, (0, 0, 0), scale=shrink)
             if x + thing.size[0] < end:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from . import generated_furniture
-from .furniture_roles import Stock
+from .furniture_roles import FurnitureByRole
 from .mesh import place
 from .placing import against_wall, put, top
 from .room import Room, upright
 from .textures import Photos
 
 
-def kitchen(room: Room, stock: Stock, photos: Photos, rng) -> None:
+def kitchen(room: Room, stock: FurnitureByRole, photos: Photos, rng) -> None:
     """Counters along one to three walls with cupboards over them, then the appliances."""
     style = generated_furniture.KitchenStyle.draw(rng, photos)
     for index in rng.permutation(4)[: rng.integers(1, 4)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import clutter_objects, paint
-from .furniture_roles import Stock
+from .furniture_roles import FurnitureByRole
 from .mesh import Mesh, place, tilt
 from .room import Room
 from .scene import Geometry
@@ -14,7 +14,9 @@ from .textures import Photos
 LEVEL = 0.012  # metres that the support under a thing's corners may differ
 
 
-def drop(room: Room, scene: Geometry, stock: Stock, photos: Photos, rng: np.random.Generator) -> list[Mesh]:
+def drop(
+    room: Room, scene: Geometry, stock: FurnitureByRole, photos: Photos, rng: np.random.Generator
+) -> list[Mesh]:
     """Things for a furnished room; scene holds its furniture, to be hit from above."""
     spots = []
     for (x0, y0, x1, y1), height, count in room.surfaces:
@@ -36,9 +38,13 @@ def drop(room: Room, scene: Geometry, stock: Stock, photos: Photos, rng: np.rand
     return fallen
 
 
-def _thing(stock: Stock, photos: Photos, rng) -> Mesh:
+def _thing(stock: FurnitureByRole, photos: Photos, rng) -> Mesh:
     model = stock.pick("small", rng) if rng.random() < 0.5 else None
-    thing = paint.restyle(model, rng, photos) if model is not None else clutter_objects.small(rng, photos)
+    thing = (
+        paint.restyle(model, rng, photos)
+        if model is not None
+        else clutter_objects.random_clutter(rng, photos)
+    )
     if rng.random() < 0.06 and thing.size.max() < 0.35:
         thing = tilt(thing, int(rng.integers(2)), np.pi / 2)
     thing = place(thing, (0, 0, 0), rng.uniform(0, 2 * np.pi))

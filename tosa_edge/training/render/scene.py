@@ -11,7 +11,7 @@ from embreex.rtcore_scene import EmbreeScene
 
 from .mesh import Material, Mesh, box, face_normals, merge
 
-FARTHEST = 20.0  # metres; the backdrop beyond every window is kept at most this deep
+BACKDROP_M = 20.0  # metres; the backdrop beyond every window is kept at most this deep
 TEXTURE_SIDE = 256
 LEVELS = 6  # 256, 128, ... 8 pixels
 TO_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
@@ -97,7 +97,7 @@ class Scene(Geometry):
         self._stack_textures(materials)
         self.density = _texel_density(corners, self.uv)
 
-    def see(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
+    def first_hits(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
         """What a camera ray meets first, glass included."""
         hits = self.intersect(origins, directions)
         if self._glass is None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from .camera import Camera
 from .light import bounce, direct, gloss
-from .scene import FARTHEST, Scene
-from .view_trace import Sight, look_along
+from .scene import BACKDROP_M, Scene
+from .view_trace import ViewTrace, trace_view
 
 EDGE_SAMPLES = 3
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
@@ -29,7 +29,7 @@ class Picture:
 
 def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> Picture:
     height, width = shape = camera.size
-    sight = look_along(scene, camera.position, camera.rays(np.zeros(2, np.float32)))
+    sight = trace_view(scene, camera.position, camera.rays(np.zeros(2, np.float32)))
     hits = sight.hits
     length = np.linalg.norm(sight.directions, axis=-1)
     toward = sight.directions / length[:, None]
@@ -51,7 +51,7 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> Picture:
     seen = albedo * light.reshape(-1, 3) + shine.reshape(-1, 3) + glow
     radiance = (sight.arrives * seen + sight.added).reshape(*shape, 3)
     _soften_edges(scene, camera, radiance, light, shine, sight, rng)
-    return Picture(radiance, np.minimum(sight.depth.reshape(shape), FARTHEST))
+    return Picture(radiance, np.minimum(sight.depth.reshape(shape), BACKDROP_M))
 
 
 def smooth_on_surfaces(values, points, normal, pixel) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def smooth_on_surfaces(values, points, normal, pixel) -> tuple[np.ndarray, np.nd
     return values[..., :3], values[..., 3:]
 
 
-def _soften_edges(scene: Scene, camera: Camera, radiance, light, shine, sight: Sight, rng) -> None:
+def _soften_edges(scene: Scene, camera: Camera, radiance, light, shine, sight: ViewTrace, rng) -> None:
     """Antialiases in place: pixels beside another surface take extra looks within the pixel.
 
     An extra look has its own colour and borrows the light of the neighbouring pixel that shows
@@ -120,7 +120,7 @@ def _soften_edges(scene: Scene, camera: Camera, radiance, light, shine, sight: S
     around_way, around_slot = way[around_y, around_x], slot[around_y, around_x]  # [9, N]
     for _ in range(EDGE_SAMPLES):
         offset = rng.uniform(-0.5, 0.5, (len(pixel), 2)).astype(np.float32)
-        extra = look_along(scene, camera.position, camera.rays(offset, pixel))
+        extra = trace_view(scene, camera.position, camera.rays(offset, pixel))
         found_slot = scene.slot[extra.hits.triangle]
         unlike = np.abs(around_way / extra.way - 1)
         unlike += np.where(around_slot != found_slot, np.float32(0.2), np.float32(0))

@@ -18,13 +18,13 @@ import numpy as np
 from .light import dim_view
 from .scene import Hits, Scene
 
-MOST_LAYERS = 6  # surfaces of glass or mirrors that are followed one behind another
+MAX_GLASS_SURFACES = 6  # surfaces of glass or mirrors that are followed one behind another
 
 STEP = 1e-3  # metres
 
 
 @dataclass(frozen=True)
-class Sight:
+class ViewTrace:
     """For N rays: what is seen (hits, its origins and directions), the way there in units of the
     direction, the labelled depth [N], the share of its light that arrives and the light added [N, 3]."""
 
@@ -37,17 +37,17 @@ class Sight:
     added: np.ndarray
 
 
-def look_along(scene: Scene, position: np.ndarray, rays: np.ndarray) -> Sight:
+def trace_view(scene: Scene, position: np.ndarray, rays: np.ndarray) -> ViewTrace:
     origins = np.broadcast_to(position, rays.shape).astype(np.float32)
-    hits = scene.see(origins, rays)
+    hits = scene.first_hits(origins, rays)
     if not scene.has_glass:
         ones = np.ones((1, 1), np.float32)
-        return Sight(hits, origins, rays, hits.distance, hits.distance, ones, 0 * ones)
+        return ViewTrace(hits, origins, rays, hits.distance, hits.distance, ones, 0 * ones)
     directions, way = rays.copy(), hits.distance.copy()
     depth, labelled = hits.distance.copy(), np.zeros(len(rays), bool)
     arrives, added = np.ones_like(origins), np.zeros_like(origins)
     follow = np.arange(len(rays))
-    for _ in range(MOST_LAYERS):
+    for _ in range(MAX_GLASS_SURFACES):
         slot = scene.slot[hits.triangle[follow]]
         glassy = (scene.clear[slot] > 0) | (scene.mirror[slot] > 0)
         follow, slot = follow[glassy], slot[glassy]
@@ -72,12 +72,12 @@ def look_along(scene: Scene, position: np.ndarray, rays: np.ndarray) -> Sight:
         directions[follow] = np.where(is_mirror, back, ray)
         onward = STEP / length  # off the surface just met, so as not to meet it again
         origins[follow] = point + onward * directions[follow]
-        found = scene.see(origins[follow], directions[follow])
+        found = scene.first_hits(origins[follow], directions[follow])
         for name in ("triangle", "distance", "u", "v"):
             getattr(hits, name)[follow] = getattr(found, name)
         way[follow] += found.distance + onward[:, 0]
         depth[follow] = np.where(labelled[follow], depth[follow], way[follow])
-    return Sight(hits, origins, directions, way, depth, arrives, added)
+    return ViewTrace(hits, origins, directions, way, depth, arrives, added)
 
 
 def _glass_image(scene: Scene, slot, points, flat, mirrored) -> tuple[np.ndarray, np.ndarray]:

@@ -41,7 +41,7 @@ def chosen_rows(scores: list[float], count: int) -> list[int]:
 
 def row(frame: Frame, predictions: list[np.ndarray]) -> np.ndarray:
     """One frame's tiles side by side, uint8 [h, w, 3]: all on the truth's scale, near is bright."""
-    near = np.where(frame.valid, 1 / np.maximum(frame.truth, metrics.NEAREST), 0)
+    near = np.where(frame.valid, 1 / np.maximum(frame.truth, metrics.MIN_EVAL_M), 0)
     low, high = np.percentile(near[frame.valid], (2, 98))
 
     def painted(inverse: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.depth_data import Sample, find_pairs, read_samples
-from tosa_edge.evaluation.evaluate import FEWEST
+from tosa_edge.evaluation.evaluate import MIN_READINGS
 from tosa_edge.pictures.fit import Fit, fit_for, resample
 from tosa_edge.training.shard_batches import Shards
 
@@ -57,7 +57,7 @@ def read_folder(name: str, path: Path, size: tuple[int, int]) -> FrameSet:
 
 def read_renders(name: str, folder: Path, size: tuple[int, int], most: int) -> FrameSet:
     """Frames of a folder of shards, evenly spread; those that show hardly anything in range are left out."""
-    frames = [fitted(s, size) for s in _rendered(Shards(folder), most) if _readings(s) >= FEWEST]
+    frames = [fitted(s, size) for s in _rendered(Shards(folder), most) if _readings(s) >= MIN_READINGS]
     if not frames:
         raise TosaEdgeError(f"no frame of {folder} has depth in range", "Render other frames.")
     return FrameSet(name, frames)
@@ -65,10 +65,10 @@ def read_renders(name: str, folder: Path, size: tuple[int, int], most: int) -> F
 
 def fitted(sample: Sample, size: tuple[int, int]) -> Frame:
     """One sample as the model of this size sees it."""
-    if _readings(sample) < FEWEST:
+    if _readings(sample) < MIN_READINGS:
         raise TosaEdgeError(
             f"the depth of {sample.name} has {_readings(sample)} readings between "
-            f"{metrics.NEAREST} and {metrics.FARTHEST} m",
+            f"{metrics.MIN_EVAL_M} and {metrics.MAX_EVAL_M} m",
             "Check that it is in millimetres (16-bit PNG), or take the frame out.",
         )
     fit = fit_for((sample.picture.shape[0], sample.picture.shape[1]), size, FIT)

@@ -19,7 +19,7 @@ from tosa_edge.depth_model import DepthModel
 from tosa_edge.errors import exit_code_of
 from tosa_edge.evaluation.metrics import score_relative
 from tosa_edge.find_model import DEFAULT_MODEL
-from tosa_edge.runtime.refresh import look
+from tosa_edge.runtime.refresh import summarise_frame
 from tosa_edge.runtime.streaming import selections_for
 from tosa_edge.training.shard_batches import Shards
 
@@ -44,12 +44,14 @@ def losses(full: DepthModel, reuse: DepthModel, images: np.ndarray, depths: np.n
     best = [delta1(number, kept) for number, kept in enumerate(own)]
     found = []
     for number in range(count):
-        seen = look(images[number])
+        seen = summarise_frame(images[number])
         for further in OTHERS:
             other = (number + further) % count
-            found.append((look(images[other]).change(seen), best[number] - delta1(number, own[other])))
+            found.append(
+                (summarise_frame(images[other]).change(seen), best[number] - delta1(number, own[other]))
+            )
         aside = np.roll(images[number], ASIDE[number % len(ASIDE)], axis=1)
-        found.append((look(aside).change(seen), best[number] - delta1(number, chosen(aside))))
+        found.append((summarise_frame(aside).change(seen), best[number] - delta1(number, chosen(aside))))
     return np.array(found)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tosa_edge.runtime.sinks.web.guard import Guard
 from tosa_edge.runtime.sinks.web.http import Connection, HttpError, Request, Response
-from tosa_edge.runtime.sinks.web.view import Moment, View
+from tosa_edge.runtime.sinks.web.view import Snapshot, View
 
 Handler = Callable[[Connection, Request], None]
 
@@ -118,7 +118,7 @@ class Site:
         finally:
             self._places.release()
 
-    def _moments(self, connection: Connection) -> Iterator[Moment]:
+    def _moments(self, connection: Connection) -> Iterator[Snapshot]:
         """What there is to see from now on, until the viewer goes or the run ends."""
         seen = 0
         while not connection.gone():

@@ -27,11 +27,11 @@ Row = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """One state of the view, the same for all who look at that time."""
 
     version: int
-    pictures: Pictures | None
+    pictures: TileEncoder | None
     controls: Controls
     numbers: dict[str, Any]
 
@@ -46,12 +46,12 @@ class View:
         self._changed = threading.Condition()
         self._scale = ColourScale(info.output)
         self._newest: Result | None = None
-        self._pictures: Pictures | None = None
+        self._pictures: TileEncoder | None = None
         self._controls = Controls()
         self._history: deque[Row] = deque(maxlen=_REMEMBERED)
         self._began = time.monotonic()
         self._version = 1
-        self._moment = Moment(0, None, self._controls, {})
+        self._moment = Snapshot(0, None, self._controls, {})
         self._due = 0.0
         self.ended = False
 
@@ -81,7 +81,7 @@ class View:
             self.ended = True
             self._step()
 
-    def next(self, seen: int, patience: float) -> Moment | None:
+    def next(self, seen: int, patience: float) -> Snapshot | None:
         """The moment after version `seen`, or None when `patience` seconds brought none.
 
         Moments are at least a 30th of a second apart and shared, so that a frame is painted at most once.
@@ -94,7 +94,7 @@ class View:
                     self._due = now + 1 / MOST_FPS
                     if not self._controls.paused:
                         self._follow()
-                    self._moment = Moment(self._version, self._pictures, self._controls, self._numbers())
+                    self._moment = Snapshot(self._version, self._pictures, self._controls, self._numbers())
                     self._changed.notify_all()
                 elif now >= deadline or self.ended:
                     return None
@@ -115,7 +115,7 @@ class View:
     def _follow(self) -> None:
         """The newest result becomes the one that is shown."""
         if self._newest is not None and (self._pictures is None or self._pictures.result is not self._newest):
-            self._pictures = Pictures(self._newest, self._info, self._scale)
+            self._pictures = TileEncoder(self._newest, self._info, self._scale)
 
     def _numbers(self) -> dict[str, Any]:
         ends = self._scale.ends()
@@ -183,7 +183,7 @@ def swatches(colour_map: str) -> list[str]:
 TILES = ("picture", "depth", "kept")
 
 
-class Pictures:
+class TileEncoder:
     """Shared by all viewers: whoever comes first paints, the others wait for it and send the same bytes.
 
     scale: the stream's; the result moves it once, in however many colours it is painted.
