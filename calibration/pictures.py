@@ -94,7 +94,7 @@ def _frames(path: Path, size: tuple[int, int], most: int, fit: str) -> list[np.n
 
 def _evenly(source: Source, size: tuple[int, int], most: int, fit: str) -> Iterator[np.ndarray]:
     """A recording that does not know its length is thinned as it grows: every 2nd, every 4th, ..."""
-    wanted = set(evenly_spaced(source.frames, most)) if source.frames else None
+    wanted = set(evenly_spaced(source.frame_count, most)) if source.frame_count else None
     kept: list[np.ndarray] = []
     step = 1
     for frame in source:

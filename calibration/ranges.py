@@ -71,8 +71,8 @@ def feeds_of(info: GraphInfo, pictures: np.ndarray) -> Iterable[dict[str, np.nda
             some = np.concatenate([some, np.repeat(some[-1:], info.batch - len(some), axis=0)])
         feeds = {"image": np.ascontiguousarray(some)}
         if info.form == "reuse":
-            spread = (np.arange(info.kept) * info.tokens // info.kept + number) % info.tokens
-            kept = np.sort(spread).astype(np.int32)
+            patches = (np.arange(info.kept) * info.tokens // info.kept + number) % info.tokens
+            kept = np.sort(patches).astype(np.int32)
             feeds["kept"] = np.tile(kept, (info.batch, len(info.selections), 1))
         yield feeds
 

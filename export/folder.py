@@ -125,8 +125,8 @@ def _variants(
     attention: bool,
 ) -> dict[str, dict[str, object]]:
     """What to export under which name: `(dense|g1|g3|HEIGHTxWIDTH)[.reuse][.fp16[.attn]]`."""
-    ways: dict[str, tuple[Pattern, tuple[int, int] | None]] = {n: (p, None) for n, p in patterns.items()}
-    ways |= {f"{height}x{width}": (Pattern(), (height, width)) for height, width in smaller}
+    variants: dict[str, tuple[Pattern, tuple[int, int] | None]] = {n: (p, None) for n, p in patterns.items()}
+    variants |= {f"{height}x{width}": (Pattern(), (height, width)) for height, width in smaller}
     return {
         name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16") + ".attn" * fused: {
             "pattern": pattern,
@@ -135,7 +135,7 @@ def _variants(
             "precision": precision,
             "attention": fused,
         }
-        for name, (pattern, size) in ways.items()
+        for name, (pattern, size) in variants.items()
         for form in forms
         for precision in precisions
         for fused in ((False, True) if attention and precision == "fp16" else (False,))

@@ -51,7 +51,7 @@ def kernels_to_compile(architectures: tuple[int, ...] = ARCHITECTURES, quick: bo
 
 
 def _operators(half: bool, architecture: int) -> Iterator[tuple[str, dict[str, int], list[Launch]]]:
-    """Operator, the shape by which a host finds its kernels, and what to launch."""
+    """Operator, the shape by which a runtime finds its kernels, and what to launch."""
     for heads, head_dim in MODELS:
         for hidden in (0, 2 * heads):
             shape = {"heads": heads, "head_dim": head_dim, "hidden": hidden}

@@ -1,7 +1,7 @@
 """How the kernels are launched: what there is one for, in which blocks, by how many warps, over which grid.
 
 PyTorch and the ahead-of-time build both ask here, so they launch the same kernels in the same way. What
-nothing here fits (another precision, a wider model) stays with the host's own operators.
+nothing here fits (another precision, a wider model) stays with the runtime's own operators.
 
 Kernels that compute more than they move have several launch variants: how much of a side a program
 holds, how much of the other it walks over at a time, by how many warps. Which is best hangs on the GPU:

@@ -3,7 +3,7 @@
 They are compiled, by Triton, while an engine is built; where it runs it needs neither our library nor Python.
 Each is one launch without scratch memory: TokenGather, SelectiveAttention, TokenScatter. TokenImportance is
 two launches with memory between them and stays what its body says. (As two plugins, its statistics would
-become a tensor of the graph, and the parser would have to know two operators that no other host has.)
+become a tensor of the graph, and the parser would have to know two operators that no other runtime has.)
 
 A graph's shapes are fixed, so sizes and attributes are compiled in, and a kernel's parameters are its inputs
 and outputs: all that TensorRT passes. The two hidden ones that Triton adds are taken out of the PTX.
@@ -38,7 +38,7 @@ def register(trt: ModuleType, architecture: int) -> None:
     if trt.get_plugin_registry().get_creator(NAMES[0], PLUGIN_VERSION, PLUGIN_NAMESPACE) is not None:
         raise TosaEdgeError(
             "the plugins of tosa-edge are in this process already",
-            "Use them, or register these in another process: one name is one host's.",
+            "Use them, or register these in another process: one name is one runtime's.",
         )
     if find_spec("triton") is None:
         raise MachineLacks("Triton, which compiles the plugins, is not installed", "pip install triton")

@@ -55,7 +55,7 @@ class DepthModel:
     when it was loaded (the device's primary one where none was), whatever is current where it is called.
 
     Attributes:
-        provider: of ONNX Runtime, where that is the host.
+        provider: of ONNX Runtime, where that is the backend.
         fit_on_gpu: whether frames of the host are fitted and depth brought back by the GPU, where the graph
             runs on one; False leaves that to OpenCV.
     """
@@ -188,7 +188,7 @@ class DepthModel:
         return Prediction(found.depth, chosen, found.fit, found.times_ms, rows)
 
     def _check_ports(self, backend: Backend) -> None:
-        """What a host says of an engine is held to what its manifest, or its graph, says."""
+        """What a backend says of an engine is held to what its manifest, or its graph, says."""
         try:
             if backend.inputs:
                 check_interface(self.info, backend.inputs, backend.outputs)

@@ -1,4 +1,4 @@
-"""Which host gets which form: a table, and what happens where the attention form cannot be built."""
+"""Which backend gets which form: a table, and what happens where the attention form cannot be built."""
 
 import json
 import shutil

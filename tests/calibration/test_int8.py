@@ -155,7 +155,7 @@ def test_a_tensorrt_cache_is_a_table_too(graph, tmp_path):
 
 
 def calibrate_names(graph):
-    return {layer.activation for layer in flow.checked(graph, Settings())}
+    return {layer.activation for layer in flow.layers_to_quantise(graph, Settings())}
 
 
 @pytest.mark.parametrize(

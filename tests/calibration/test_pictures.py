@@ -47,7 +47,7 @@ def test_a_video_that_does_not_know_its_length_does_too(tmp_path, monkeypatch):
 
     def forgetful(self, spec):
         known(self, spec)
-        self.frames = None
+        self.frame_count = None
 
     monkeypatch.setattr(VideoSource, "__init__", forgetful)
     frames, _ = read_pictures(path, SIZE, 6)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX
 from tosa_edge.engine.compatibility import EngineFile
 from tosa_edge.engine.gpu import Gpu
-from tosa_edge.engine.manifest import Host, Manifest
+from tosa_edge.engine.manifest import BuildHost, Manifest
 from tosa_edge.engine.this_machine import Machine
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.interface import Port, wanted
@@ -17,7 +17,7 @@ from tosa_edge.interface import Port, wanted
 DATA = b"an engine, for all that anybody knows"
 ORIN = Gpu("Orin", 87, "12.6", "540.4.0", integrated=True, multiprocessors=8)
 RTX4070 = Gpu("NVIDIA GeForce RTX 4070", 89, "13.0", "580.10", integrated=False)
-XEON = Host("x86_64", "Intel(R) Xeon(R)", ("avx2", "avx512f"), "1.23.2")
+XEON = BuildHost("x86_64", "Intel(R) Xeon(R)", ("avx2", "avx512f"), "1.23.2")
 
 
 def manifest(**changes: object) -> Manifest:
@@ -53,7 +53,7 @@ def of_graph(info: GraphInfo) -> Manifest:
 
 
 def on_jetson(**changes: object) -> Manifest:
-    host = Host(
+    host = BuildHost(
         "aarch64", "Orin", (), None, "Orin", 87, "12.6", "540.4.0", "L4T 36.4.3", 8, "Jetson Orin Nano"
     )
     return manifest(**{"backend": TENSORRT, "backend_version": "10.3.0", "host": host, **changes})

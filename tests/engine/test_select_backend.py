@@ -91,7 +91,7 @@ HERE = Path("libtosa_edge_plugins.so")
 )
 def test_whose_layers(given, ways):
     chosen = choose_plugin(*given)
-    assert chosen.ways == ways
+    assert chosen.layer_kinds == ways
     assert bool(chosen.notes) == (given == ("auto", TENSORRT, None, 8))
 
 

@@ -13,7 +13,7 @@ from tests.engine import samples
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.backends.tensorrt import TensorRtBackend
 from tosa_edge.engine import TENSORRT
-from tosa_edge.engine.manifest import Host
+from tosa_edge.engine.manifest import BuildHost
 from tosa_edge.engine.names import manifest_path
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.graph_info import GraphInfo
@@ -48,7 +48,7 @@ def engine(folder: Path, about: GraphInfo | None = None, **changes: Any) -> Path
         "backend_version": "10.3.0",
         "source": str(folder / "tiny.onnx"),
         "precision": "fp16",
-        "host": Host("x86_64", "Xeon", (), None, "Fake", 87, "13.0", "580", None, 8),
+        "host": BuildHost("x86_64", "Xeon", (), None, "Fake", 87, "13.0", "580", None, 8),
     }
     manifest = replace(samples.of_graph(loaded.info), **{**values, **changes})
     path.write_bytes(data)

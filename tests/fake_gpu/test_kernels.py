@@ -39,7 +39,7 @@ def fitted(gpu, picture: np.ndarray, fit: Fit, bgr: bool = False) -> np.ndarray:
 def restored(gpu, field: np.ndarray, fit: Fit) -> np.ndarray:
     context, kernels, stream = gpu
     with context.active():
-        there, back = Staging(context, fit.size, "float32"), Staging(context, fit.frame, "float32")
+        there, back = Staging(context, fit.size, "float32"), Staging(context, fit.frame_size, "float32")
         there.host[:] = field
         there.upload(stream)
         kernels.restore_depth(back.pointer, there.pointer, fit, stream)

@@ -210,7 +210,7 @@ class Machine:
         return file
 
     @contextmanager
-    def laid(self, case: Case) -> Iterator[CaseOnDevice]:
+    def load_case(self, case: Case) -> Iterator[CaseOnDevice]:
         on_device = CaseOnDevice(self, case)
         try:
             yield on_device

@@ -69,11 +69,11 @@ def right(results: Results, walk: bool) -> None:
     with machine(walk) as here:
         file = here.kernels()
         for case in cases(file, *(WALKED if walk else (SIZES, BATCHES, STRIDES))):
-            results.attempt(case.name, partial(checked, here, file, case))
+            results.attempt(case.name, partial(check_case, here, file, case))
         # Last, for a kernel that reads there may take the context with it.
         for case in cases(file, *(WALKED if walk else (SIZES[:2], BATCHES, STRIDES))):
             if "index" in case.arrays:
-                results.attempt(outside(case).name, partial(checked, here, file, outside(case)))
+                results.attempt(outside(case).name, partial(check_case, here, file, outside(case)))
 
 
 def cases(file: KernelFile, sizes: Any, batches: Any, strides: Any) -> list[Case]:
@@ -87,11 +87,11 @@ def cases(file: KernelFile, sizes: Any, batches: Any, strides: Any) -> list[Case
     ]
 
 
-def checked(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
+def check_case(here: Machine, file: KernelFile, case: Case) -> dict[str, Any]:
     from tests.accuracy import judged
 
     cubins = file.of(case)
-    with here.laid(case) as on_device:
+    with here.load_case(case) as on_device:
         replay = Replay(here.stream, lambda: on_device.launch(cubins), case.name)
         try:
             results = [_once(on_device, replay, byte) for byte in (0xFF, 0x5A, 0xFF)[: 2 if here.walk else 3]]
@@ -121,6 +121,6 @@ def run_each(
     with machine(walk) as here:
         file = here.kernels()
         for case in filter(those, cases(file, sizes, batches, strides)):
-            with here.laid(case) as on_device:
+            with here.load_case(case) as on_device:
                 on_device.launch(file.of(case))
                 on_device.read()

@@ -53,7 +53,7 @@ def _whole(here: Machine, host: PluginHost, most: Case, least: Case) -> dict[str
     node.destroy()  # a builder is gone before an engine runs
     first, second = engine.attach(), engine.attach()
     try:
-        with here.laid(most) as large, here.laid(least) as small:
+        with here.load_case(most) as large, here.load_case(least) as small:
             found = {
                 "first": _run(here, first, small, workspace),
                 "shape_change": _run(here, first, large, workspace),

@@ -51,7 +51,7 @@ class PluginHost:
         self._shim.shim_build.restype = ctypes.c_longlong
         for name in ("shim_create", "shim_from_engine", "shim_attach"):
             getattr(self._shim, name).restype = ctypes.c_void_p
-        self.creators = self._checked(self._shim.shim_open(str(library).encode()))
+        self.creators = self._raise_on_error(self._shim.shim_open(str(library).encode()))
 
     def close(self) -> None:
         self._shim.shim_close()
@@ -66,7 +66,7 @@ class PluginHost:
             raise Refused(self._shim.shim_said().decode())
         return Plugin(self, handle)
 
-    def _checked(self, answer: int) -> int:
+    def _raise_on_error(self, answer: int) -> int:
         if answer < 0:
             raise Refused(self._shim.shim_said().decode())
         return answer
@@ -83,13 +83,13 @@ class Plugin:
 
     def build(self, tensors: Tensors) -> int:
         """Every question of a builder; the bytes of workspace."""
-        return self._host._checked(self._shim.shim_build(self._handle, *tensors.arguments))
+        return self._host._raise_on_error(self._shim.shim_build(self._handle, *tensors.arguments))
 
     def attach(self) -> Plugin:
         return self._host._plugin(self._shim.shim_attach(self._handle))
 
     def shapes(self, tensors: Tensors) -> None:
-        self._host._checked(self._shim.shim_shapes(self._handle, *tensors.arguments))
+        self._host._raise_on_error(self._shim.shim_shapes(self._handle, *tensors.arguments))
 
     def enqueue(
         self, tensors: Tensors, inputs: list[int], outputs: list[int], workspace: int, stream: int
@@ -98,7 +98,7 @@ class Plugin:
             (ctypes.c_void_p * len(all_of_them))(*all_of_them) for all_of_them in (inputs, outputs)
         )
         addresses = (given, made, ctypes.c_void_p(workspace), ctypes.c_void_p(stream))
-        self._host._checked(self._shim.shim_enqueue(self._handle, *tensors.arguments, *addresses))
+        self._host._raise_on_error(self._shim.shim_enqueue(self._handle, *tensors.arguments, *addresses))
 
     def destroy(self) -> None:
         self._shim.shim_destroy(self._handle)

@@ -77,7 +77,7 @@ def _cases(file: KernelFile, tokens: int, kept: int, batch: int) -> Iterator[tup
 
 def timed(here: Machine, file: KernelFile, name: str, case: Case) -> Row:
     cubins = file.of(case)
-    with here.laid(case) as on_device:
+    with here.load_case(case) as on_device:
         return _times(here, partial(_launched, here, on_device, cubins), yardstick(name, case))
 
 
@@ -149,7 +149,7 @@ def held_to_limits(here: Machine, file: KernelFile, name: str, case: Case, peaks
     from tests.accuracy import judged as right
 
     row = timed(here, file, name, case)
-    with here.laid(case) as on_device:
+    with here.load_case(case) as on_device:
         on_device.poison(0xFF)
         on_device.launch(file.of(case))
         row |= {"correct": right(case, on_device.read(), here.torch_device)["passed"]}
@@ -207,7 +207,7 @@ def _variant(here: Machine, file: KernelFile, kernel: str, load: Callable[[], Cu
             place = next((i for i, one in enumerate(ships) if one.entry["function"] == kernel), None)
             if place is None:
                 continue
-            with here.laid(case) as on_device:
+            with here.load_case(case) as on_device:
                 on_device.poison(0xFF)
                 on_device.launch(ships)
                 right = on_device.read()[0]

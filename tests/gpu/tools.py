@@ -30,7 +30,7 @@ SECTIONS = ("LaunchStats", "Occupancy", "SpeedOfLight", "ComputeWorkloadAnalysis
 def sanitizers(results: Results, walk: bool) -> None:
     for checker in CHECKERS[:1] if walk else CHECKERS:
         words = ["--tool", checker, "--error-exitcode", str(FAULT)]
-        results.attempt(checker, partial(_checked, checker, words, results.path, walk))
+        results.attempt(checker, partial(_run_checker, checker, words, results.path, walk))
 
 
 def smallest(results: Results, walk: bool) -> None:
@@ -47,7 +47,7 @@ def of_the_small_model(case: Case) -> bool:
     return case.precision == "fp16" and (heads, hidden) == (6, 12)
 
 
-def _checked(checker: str, words: list[str], path: Path, walk: bool) -> Row:
+def _run_checker(checker: str, words: list[str], path: Path, walk: bool) -> Row:
     code, said = _under(CHECKER, words, "tools:smallest", path, LIMIT_S[checker], walk)
     telling = [line.strip("= ") for line in said.splitlines() if "ERROR SUMMARY" in line or "rror" in line]
     row: Row = {

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.nets import TINY, random_image, tiny_net, tiny_pattern
 from tosa_edge.nn.tosa import (
     Pattern,
+    dither_importance,
     dither_lattice,
     gather_tokens,
     grouped,
@@ -15,7 +16,6 @@ from tosa_edge.nn.tosa import (
     previous_importance,
     scatter_tokens,
     select_patches,
-    spread_out,
     with_prefix,
 )
 
@@ -65,7 +65,7 @@ def test_the_lattice_is_ordered_dithering():
 def test_spread_is_fair_among_like_thresholds_and_bounded_among_others(seed, kept, spread):
     importance = torch.rand(1, 96, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 8
     lattice = dither_lattice(8, 12).double()
-    chosen = select_patches(spread_out(importance, lattice, spread), kept).long()[0]
+    chosen = select_patches(dither_importance(importance, lattice, spread), kept).long()[0]
     left = torch.ones(96, dtype=torch.bool).index_fill(0, chosen, False).nonzero()[:, 0]
     more = importance[0, left][None] > importance[0, chosen][:, None]
     ahead = lattice[left][None] - lattice[chosen][:, None]
@@ -77,7 +77,7 @@ def test_spread_leaves_no_part_of_the_picture_out():
     # All that is important lies in the left half of the picture.
     importance = torch.cat((torch.full((18, 12), 9.0), torch.full((18, 12), 0.1)), dim=1).flatten()[None]
     huddled = select_patches(importance, 216)[0]
-    spread = select_patches(spread_out(importance, dither_lattice(18, 24), 1.0), 216)[0]
+    spread = select_patches(dither_importance(importance, dither_lattice(18, 24), 1.0), 216)[0]
     assert (huddled % 24 < 12).all()
     right = int((spread % 24 >= 12).sum())
     assert 0 < right < 108

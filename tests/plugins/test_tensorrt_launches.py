@@ -1,4 +1,4 @@
-"""The C++ host launches what `launch.plan` says, with the parameters that the cubins themselves ask for.
+"""The C++ host launches what `launch.plan_launches` says, with the parameters that the cubins ask for.
 
 Without TensorRT's headers: only its outermost layer needs them (test_tensorrt_library.py)."""
 
@@ -73,7 +73,7 @@ def node(operator, batch, tokens, kept, stride, inputs):
 
 
 def expected(form, precision, attributes, shapes, shared):
-    """What the driver must be asked for, by `launch.plan` and the kernel's own list of parameters."""
+    """What the driver must be asked for, by `launch.plan_launches` and the kernel's own parameters."""
     named = dict(zip(form.inputs, shapes, strict=True))
     planned = launch.plan_launches(form.name, named, precision == "fp16", attributes)
     assert planned is not None

@@ -39,7 +39,7 @@ def test_the_index_survives_a_codec():
 def test_a_pattern_as_fast_as_it_is_taken():
     source = open_source("test://64x48?fps=0&frames=50")
     frames = list(source)
-    assert (source.live, source.frames, source.fps) == (False, 50, 30)
+    assert (source.live, source.frame_count, source.fps) == (False, 50, 30)
     assert [read_index(frame.picture) for frame in frames] == list(range(50))
 
 
@@ -62,14 +62,14 @@ def test_an_endless_pattern_is_closed_from_another_thread():
     threading.Timer(0.2, source.close).start()
     frames = list(source)
     assert frames[0].picture.shape == (480, 640, 3)
-    assert source.frames is None
+    assert source.frame_count is None
 
 
 def test_pictures_from_python():
     pictures = [tiny.picture(6, 8, seed) for seed in range(3)]
     source = IterableSource(pictures, fps=5)
     frames = list(source)
-    assert (source.frames, source.live) == (3, False)
+    assert (source.frame_count, source.live) == (3, False)
     assert [frame.timestamp for frame in frames] == [0, 0.2, 0.4]
     assert all(frame.picture is picture for frame, picture in zip(frames, pictures, strict=True))
     mine = Frame(7, 1.5, pictures[0], "mine")
@@ -78,7 +78,7 @@ def test_pictures_from_python():
     live = IterableSource((picture for picture in pictures), live=True)
     first = next(iter(live))
     live.close()
-    assert (live.frames, first.index, list(live)) == (None, 0, [])
+    assert (live.frame_count, first.index, list(live)) == (None, 0, [])
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_through_ffmpeg_too(server, monkeypatch, tmp_path):
 def test_frames_come_whole_and_in_order(server, reader, path):
     source = open_source(server.url(path))
     kind = {"gstreamer": GstreamerSession, "ffmpeg": CaptureSession}[reader]
-    assert (type(source._session), source.live, source.frames) == (kind, True, None)
+    assert (type(source._session), source.live, source.frame_count) == (kind, True, None)
     frames = list(itertools.islice(source, 20))
     source.close()
     assert (steps(frames) == 1).all()

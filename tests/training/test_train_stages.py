@@ -26,7 +26,14 @@ from tosa_edge.training.parallel import ProcessRank
 from tosa_edge.training.recipe import Recipe, Stage
 from tosa_edge.training.shard_batches import Shards, augment, batch_indices
 from tosa_edge.training.state import Masters, compute_type, step_of
-from tosa_edge.training.train_stages import draw_batch, fit, learning_rates, reached, stage_losses, teacher_of
+from tosa_edge.training.train_stages import (
+    draw_batch,
+    learning_rates,
+    reached,
+    stage_losses,
+    teacher_of,
+    train_model,
+)
 
 STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
 RECIPE = Recipe("tiny", "tiny", STAGES, height=56, width=84, batch=4, checkpoint_every=3)
@@ -65,7 +72,7 @@ def checkpoint(tmp_path_factory):
 def test_training_learns(shards, checkpoint, tmp_path):
     frames = Shards(shards)
     stage = Stage("elastic", 120, head_rate=1e-2, encoder_rate=1e-3, average=0.9)
-    weights = fit(checkpoint, frames, tmp_path, replace(RECIPE, stages=(stage,)))
+    weights = train_model(checkpoint, frames, tmp_path, replace(RECIPE, stages=(stage,)))
     images, depths = frames.batch(list(range(len(frames))))
 
     def loss(path):
@@ -83,7 +90,7 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
     save_depth_net(strange, tmp_path / "start.safetensors")
     stage = Stage("dense", 40, elastic=False, head_rate=1e-2, encoder_rate=1e-2, warmup=2, average=0.5)
     recipe = replace(RECIPE, stages=(stage,), teacher=str(checkpoint))
-    weights = fit(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
+    weights = train_model(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
     images, depths = frames.batch(list(range(4)))
 
     def apart(path):
@@ -100,7 +107,7 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
 def test_a_stage_may_do_without_its_teacher(shards, checkpoint, tmp_path):
     stages = tuple(Stage(str(taught), 1, taught=taught, warmup=0) for taught in (True, False))
     heard = []
-    fit(
+    train_model(
         checkpoint,
         Shards(shards),
         tmp_path / "run",
@@ -119,7 +126,7 @@ def test_a_teacher_of_another_width_is_refused(checkpoint, tmp_path):
 @pytest.mark.parametrize("stage", [pytest.param("dense", marks=pytest.mark.slow), "elastic"])
 def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint, tmp_path):
     frames = Shards(shards)
-    unbroken = fit(checkpoint, frames, tmp_path / "a", RECIPE)
+    unbroken = train_model(checkpoint, frames, tmp_path / "a", RECIPE)
     run = subprocess.Popen([sys.executable, "-c", RUN, checkpoint, shards, tmp_path / "b"])
     state = tmp_path / "b" / stage / "state.safetensors"
     while not state.exists() and run.poll() is None:
@@ -132,7 +139,7 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint,
     log = tmp_path / "b" / stage / "log.jsonl"
     with open(log, "a") as lines:
         lines.write('{"step": 99, "den')  # as a kill in the middle of a line leaves it
-    again = fit(checkpoint, frames, tmp_path / "b", RECIPE)
+    again = train_model(checkpoint, frames, tmp_path / "b", RECIPE)
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 7))
     expected, got = read_checkpoint(unbroken)[0], read_checkpoint(again)[0]
     assert all(torch.equal(expected[name], got[name]) for name in expected)
@@ -221,7 +228,7 @@ def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(shards, checkpoint, tmp_path):
     """Each sees half of every batch; labels are everywhere, so the mean of the halves is the whole's."""
-    fit(checkpoint, Shards(shards), tmp_path / "one", RECIPE)
+    train_model(checkpoint, Shards(shards), tmp_path / "one", RECIPE)
     script = tmp_path / "run.py"
     script.write_text(RUN)
     torchrun = [
@@ -257,11 +264,11 @@ def test_the_shares_of_all_processes_make_the_batch(shards):
 
 
 def test_a_damaged_state_is_refused_by_name(shards, checkpoint, tmp_path):
-    fit(checkpoint, Shards(shards), tmp_path, RECIPE)
+    train_model(checkpoint, Shards(shards), tmp_path, RECIPE)
     state = tmp_path / "dense" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(TosaEdgeError, match="is not a complete checkpoint"):
-        fit(checkpoint, Shards(shards), tmp_path, RECIPE)
+        train_model(checkpoint, Shards(shards), tmp_path, RECIPE)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +298,7 @@ def test_a_state_that_is_none_of_ours(tmp_path, change, says):
 
 def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):
     recipe = replace(RECIPE, stages=(Stage("dense", 1, elastic=False),), head_layers=(0, 1, 1, 3))
-    weights = fit(checkpoint, Shards(shards), tmp_path, recipe)
+    weights = train_model(checkpoint, Shards(shards), tmp_path, recipe)
     assert load_depth_net(weights).config.head_layers == (0, 1, 1, 3)
 
 
@@ -321,5 +328,5 @@ def test_a_stage_without_a_rate_for_selectors_spends_no_time_on_them(shards):
 
 def test_sizes_that_the_patch_does_not_divide_are_refused_before_any_step(shards, checkpoint, tmp_path):
     with pytest.raises(TosaEdgeError, match="height 30 is not a multiple of the patch"):
-        fit(checkpoint, Shards(shards), tmp_path / "run", replace(RECIPE, sizes=((30, 42),)))
+        train_model(checkpoint, Shards(shards), tmp_path / "run", replace(RECIPE, sizes=((30, 42),)))
     assert not (tmp_path / "run").exists()

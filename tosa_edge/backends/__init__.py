@@ -1,4 +1,4 @@
-"""What runs a graph. One base class, so that every host of a graph can be put in the place of another.
+"""What runs a graph. One base class, so that every backend can be put in the place of another.
 
 Example:
     >>> with OnnxRuntimeBackend(load_graph("tosa_depth_s:g1")) as backend:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Backend(ABC):
-    """A graph on a host.
+    """What runs one graph.
 
     `activate` takes what running needs (a session, an engine, device memory), `deactivate` gives it back;
     both may be called twice. Between them `infer` maps arrays by input name to arrays by output name.
     In `with` it is active, and gives back what it took whatever happens.
 
-    provider: of ONNX Runtime, where that is the host.
+    provider: of ONNX Runtime, where that is the backend.
     can_acquire: whether `acquire` gives what a call on a GPU uses, for frames that are there already.
     """
 

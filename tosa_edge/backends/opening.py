@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """`backend` is not active yet; `host` names what it is, as a manifest does, and `provider` which part of
-    ONNX Runtime computes, where that is the host."""
+    """`backend` is not active yet; `backend_name` is its name in a manifest, and `provider` which part of
+    ONNX Runtime computes, where that is the backend."""
 
     backend: Backend
     info: GraphInfo
@@ -107,7 +107,7 @@ def open_tensorrt(path: Path, manifest: Manifest) -> OpenedModel:
     backend = TensorRtBackend(
         trt,
         lambda: check_engine(path),
-        lambda checked: open_engine(path, *checked),
+        lambda manifest_and_data: open_engine(path, *manifest_and_data),
         path.stem,
         cache=(lambda: runtime_cache_file(manifest)) if manifest.backend == TENSORRT_RTX else None,
     )
@@ -123,7 +123,7 @@ def runtime_cache_file(manifest: Manifest) -> Path:
     return cache_folder() / f"{name}.compiled"
 
 
-def open_serialized(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend:
+def open_serialized(trt: ModuleType, engine: bytes, label: str) -> TensorRtBackend:
     """An engine that was just built here, and is in no file."""
     from tosa_edge.backends.tensorrt import TensorRtBackend
 
@@ -133,7 +133,7 @@ def open_serialized(trt: ModuleType, plan: bytes, label: str) -> TensorRtBackend
             raise TosaEdgeError(f"TensorRT {trt.__version__} refuses what it has just built", "See its log.")
         return engine
 
-    return TensorRtBackend(trt, lambda: plan, open_engine, label)
+    return TensorRtBackend(trt, lambda: engine, open_engine, label)
 
 
 def info_of(path: Path, manifest: Manifest) -> GraphInfo:

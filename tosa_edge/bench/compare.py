@@ -65,12 +65,12 @@ def _variant(stack: ExitStack, opened: OpenedModel) -> Variant:
 
 def _gpu(found: Sequence[OpenedModel]) -> dict[str, object]:
     """Named where it was measured: the GPU, and the TensorRT that ran on it."""
-    hosts = sorted({opened.backend_name for opened in found} - {ONNXRUNTIME})
+    backends = sorted({opened.backend_name for opened in found} - {ONNXRUNTIME})
     facts: dict[str, object] = {}
     if any(opened.provider not in (CPU, None) for opened in found):
         here = this_machine((ONNXRUNTIME,))
         facts["gpu"] = here.gpu.name if here.gpu else None
-    for host in hosts:
-        here = this_machine((host,))
-        facts |= {"gpu": here.gpu.name if here.gpu else None, host: here.versions[host]}
+    for backend in backends:
+        here = this_machine((backend,))
+        facts |= {"gpu": here.gpu.name if here.gpu else None, backend: here.versions[backend]}
     return facts

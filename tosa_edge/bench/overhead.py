@@ -78,20 +78,20 @@ def shares(spec: str, rounds: int) -> dict[str, np.ndarray]:
         picture = next(iter(_Start(str(ASSETS / "clip.webm")))).picture
         fit = fit_for((picture.shape[0], picture.shape[1]), (graph.info.height, graph.info.width), model.fit)
         image = fit.forward(picture)[None]
-        ways: dict[str, Callable[[], float]] = {
+        setups: dict[str, Callable[[], float]] = {
             "bare": lambda: _bare(backend, image),
             "no sinks": lambda: _run(model, []),
         }
         if PyavWriter.can_write(".webm"):
-            ways["recording by PyAV"] = lambda: _record(model, PyavWriter)
-        ways["recording by OpenCV"] = lambda: _record(model, OpencvWriter)
-        names = list(ways)
+            setups["recording by PyAV"] = lambda: _record(model, PyavWriter)
+        setups["recording by OpenCV"] = lambda: _record(model, OpencvWriter)
+        names = list(setups)
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for number in range(rounds):
             first = number % len(names)
             for name in names[first:] + names[:first]:
                 began = time.process_time()
-                rate = ways[name]()
+                rate = setups[name]()
                 rates[name].append((rate, _FRAMES / (time.process_time() - began)))
     return {name: np.divide(rates[name], rates["bare"]) for name in names[1:]}
 

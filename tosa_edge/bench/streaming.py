@@ -42,7 +42,7 @@ class Schedule:
     def name(self) -> str:
         if self.reuse is None:
             return f"{self.full} always"
-        rule = f"every {self.refresh.frames}" if isinstance(self.refresh, EveryNFrames) else "auto"
+        rule = f"every {self.refresh.frame_count}" if isinstance(self.refresh, EveryNFrames) else "auto"
         return f"{self.full} {rule}, {self.reuse} between"
 
 

@@ -45,8 +45,8 @@ def feeds_for(info: GraphInfo) -> dict[str, np.ndarray]:
     image = np.repeat(room(info.height, info.width)[None], info.batch, axis=0)
     if info.form != "reuse":
         return {"image": image}
-    spread = np.linspace(0, info.tokens - 1, info.kept).round().astype(np.int32)
-    return {"image": image, "kept": np.tile(spread, (info.batch, len(info.selections), 1))}
+    patches = np.linspace(0, info.tokens - 1, info.kept).round().astype(np.int32)
+    return {"image": image, "kept": np.tile(patches, (info.batch, len(info.selections), 1))}
 
 
 def variants_of(spec: str, left_out: list[str]) -> list[str]:

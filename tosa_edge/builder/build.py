@@ -253,7 +253,7 @@ def _candidates_in_order(
     notes: list[str],
     wrong: bool = False,
 ) -> Iterator[Candidate]:
-    """The candidates, those in the attention form first where the host has that operator.
+    """The candidates, those in the attention form first where the backend has that operator.
 
     It has no way back of its own: where TensorRT cannot fuse an attention, the build fails.
 

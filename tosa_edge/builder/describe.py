@@ -28,7 +28,7 @@ class BuildPlan:
 
     calibration: the digest of the quantised graph.
     ways: with whose layers it is built.
-    attention: the host has attention as one operator.
+    attention: the backend has attention as one operator.
     """
 
     source: Path

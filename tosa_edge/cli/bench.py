@@ -153,13 +153,13 @@ def _where(result: dict[str, Any]) -> str:
     from tosa_edge.engine import ONNXRUNTIME
     from tosa_edge.engine.compatibility import TITLES
 
-    host, hosts = result["machine"], {row["backend"] for row in result["rows"]}
-    parts = [host["gpu"]] if "gpu" in host else []
-    parts += [f"{TITLES[name]} {host[name]}" for name in sorted(hosts - {ONNXRUNTIME})]
-    if ONNXRUNTIME in hosts:
+    machine, backends = result["machine"], {row["backend"] for row in result["rows"]}
+    parts = [machine["gpu"]] if "gpu" in machine else []
+    parts += [f"{TITLES[name]} {machine[name]}" for name in sorted(backends - {ONNXRUNTIME})]
+    if ONNXRUNTIME in backends:
         used = sorted({row["provider"] for row in result["rows"]} - {None, "cpu"})
         by = f" with {', '.join(used)}" if used else ""
         threads = counted(result["threads"], "thread")
-        parts += [host["cpu"], f"{threads}, ONNX Runtime {host['onnxruntime']}{by}"]
+        parts += [machine["cpu"], f"{threads}, ONNX Runtime {machine['onnxruntime']}{by}"]
     modes = sorted({row["power_mode"] for row in result["rows"] if "power_mode" in row})
     return ", ".join([*map(str, parts), *(f"power mode {mode}" for mode in modes)])

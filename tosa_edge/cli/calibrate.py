@@ -34,7 +34,7 @@ def main(
         Optional[Path],
         typer.Option("--data", help="A folder of pictures and its folders, a video, a data set: no labels."),
     ] = None,
-    host: Annotated[
+    target: Annotated[
         str,
         typer.Option(
             "--for", help="cpu: ONNX Runtime's form. gpu: float16 around INT8, for TensorRT and TensorRT-RTX."
@@ -72,13 +72,13 @@ def main(
     from tosa_edge.output_paths import refuse_overwrites
 
     if out.is_dir():
-        out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{host}.onnx"
+        out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{target}.onnx"
     elif out.suffix != ".onnx":
         raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
     beside = out.with_suffix(".table.json")
-    read = [*files_of(_source_for(host, model)), *(path for path in (data, table) if path)]
+    read = [*files_of(_source_for(target, model)), *(path for path in (data, table) if path)]
     refuse_overwrites([out, beside], read, force=force, say=say)
-    graph = _graph_for(host, model)
+    graph = _graph_for(target, model)
     settings = Settings(
         method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
     )
@@ -89,24 +89,24 @@ def main(
         model_path.write_bytes(done.model.SerializeToString())
         table_path.write_text(done.table.to_json())
     _say(done, out, settings.max_drop)
-    emit({**_result(done, out, beside, activations), "for": host}, as_json)
+    emit({**_result(done, out, beside, activations), "for": target}, as_json)
     require_all(done.refused)
 
 
-def _source_for(host: str, model: str) -> str:
+def _source_for(target: str, model: str) -> str:
     from tosa_edge.engine.build_source import find_source
 
-    return str(find_source(model, "int8", half_rest=True)) if host == "gpu" else model
+    return str(find_source(model, "int8", half_rest=True)) if target == "gpu" else model
 
 
-def _graph_for(host: str, model: str) -> LoadedGraph:
-    """The float graph that one kind of host's INT8 is made from: GPUs mix it with half, CPUs with float32."""
+def _graph_for(target: str, model: str) -> LoadedGraph:
+    """The float graph that one target's INT8 is made from: GPUs mix it with half, CPUs with float32."""
     from tosa_edge.engine.load import load_graph
 
-    if host not in ("cpu", "gpu"):
-        raise TosaEdgeError(f"--for {host} is not known", "Choose cpu or gpu.")
-    gpu = host == "gpu"
-    graph = load_graph(_source_for(host, model))
+    if target not in ("cpu", "gpu"):
+        raise TosaEdgeError(f"--for {target} is not known", "Choose cpu or gpu.")
+    gpu = target == "gpu"
+    graph = load_graph(_source_for(target, model))
     if gpu and graph.info.precision == "fp32":
         raise TosaEdgeError(
             f"--for gpu starts from float16, and there is no fp16 graph beside {graph.label}",

@@ -210,7 +210,7 @@ def _progress_display(label: str, sources: Sequence[Any], most: int | None):  # 
     from tosa_edge.cli.stage_table import run_status
     from tosa_edge.progress import progress
 
-    counts = [source.frames for source in sources]
+    counts = [source.frame_count for source in sources]
     if None in counts:
         return run_status(label)
 

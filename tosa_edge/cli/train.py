@@ -48,27 +48,27 @@ def main(
         from tosa_edge.training.parallel import process_rank, share_cores
         from tosa_edge.training.recipe import read_recipe
         from tosa_edge.training.record import keep_record
-        from tosa_edge.training.train_stages import finished, fit, start_of
+        from tosa_edge.training.train_stages import finished, start_of, train_model
 
-    plan = read_recipe(recipe)
-    checkpoint = find_checkpoint(start or plan.start)
+    parsed = read_recipe(recipe)
+    checkpoint = find_checkpoint(start or parsed.start)
     place = process_rank()
     if not place.rank:  # before the first of them makes the folder
         refuse_overwrites([out], [checkpoint, data, Path(recipe)], force=force, former=holds_a_record)
     share_cores(place, threads)
-    frames = open_dataset(data, (plan.height, plan.width))
-    weights = finished(out, plan)
+    frames = open_dataset(data, (parsed.height, parsed.width))
+    weights = finished(out, parsed)
     if place.rank:  # one process tells, and keeps the books, for all of them
         if weights is None:
-            fit(checkpoint, frames, out, plan)
+            train_model(checkpoint, frames, out, parsed)
         return
-    start_of(checkpoint, plan)  # refused before anything is written,
+    start_of(checkpoint, parsed)  # refused before anything is written,
     frames.batch([0])  # and so are data that nothing can be learned from
-    keep_record(out, plan, checkpoint, data, len(frames), frames.refused)
+    keep_record(out, parsed, checkpoint, data, len(frames), frames.refused)
     if weights is None:
-        weights = _train(checkpoint, frames, out, plan)
-        keep_record(out, plan, checkpoint, data, len(frames), frames.refused, done=True)
-        curves = draw_curves(out, [stage.name for stage in plan.stages])
+        weights = _train(checkpoint, frames, out, parsed)
+        keep_record(out, parsed, checkpoint, data, len(frames), frames.refused, done=True)
+        curves = draw_curves(out, [stage.name for stage in parsed.stages])
         reported = f"wrote {weights} and {curves}"
     else:
         reported = f"{out} is complete already"
@@ -76,11 +76,11 @@ def main(
     emit({"weights": str(weights), "frames": len(frames), "refused": frames.refused}, as_json)
 
 
-def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
+def _train(checkpoint: Path, frames: Dataset, out: Path, parsed: Recipe) -> Path:
     """To the end, with a bar, and with a line for every frame that turns out to be damaged."""
-    from tosa_edge.training.train_stages import fit, reached
+    from tosa_edge.training.train_stages import reached, train_model
 
-    stage, step = reached(out, plan)
+    stage, step = reached(out, parsed)
     begins = (
         f"going on with stage {stage} at step {step}"
         if step
@@ -88,7 +88,7 @@ def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
     )
     say(f"{counted(len(frames), 'frame')}; {begins}")
     reported = 0
-    with progress("training", sum(stage.steps for stage in plan.stages), "steps") as advance:
+    with progress("training", sum(stage.steps for stage in parsed.stages), "steps") as advance:
 
         def on_step(step: int, losses: dict[str, float]) -> None:
             nonlocal reported
@@ -97,4 +97,4 @@ def _train(checkpoint: Path, frames: Dataset, out: Path, plan: Recipe) -> Path:
             reported = len(frames.refused)
             advance(step - 1)
 
-        return fit(checkpoint, frames, out, plan, on_step)
+        return train_model(checkpoint, frames, out, parsed, on_step)

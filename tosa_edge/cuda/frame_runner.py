@@ -93,16 +93,16 @@ class FrameRunner:
 
     def _back_on_gpu(self, field: int, fit: Fit) -> Callable[[], Pair]:
         execution = self._execution
-        lease = execution.pool.take(4 * fit.frame[0] * fit.frame[1])
+        lease = execution.pool.take(4 * fit.frame_size[0] * fit.frame_size[1])
         self._kernels.restore_depth(lease.pointer, field, fit, execution.stream)
         tokens = next(
             (execution.result(port).first() for port in execution.outputs if port.name in TOKENS), None
         )
-        return lambda: (DeviceArray(execution.context, lease, fit.frame, "float32"), tokens)
+        return lambda: (DeviceArray(execution.context, lease, fit.frame_size, "float32"), tokens)
 
     def _back_on_host(self, field: int, fit: Fit) -> Callable[[], Pair]:
         execution = self._execution
-        staged = self._staging("depth", fit.frame, "float32", mapped=execution.context.integrated)
+        staged = self._staging("depth", fit.frame_size, "float32", mapped=execution.context.integrated)
         self._kernels.restore_depth(staged.pointer, field, fit, execution.stream)
         staged.download(execution.stream)
         tokens = next((execution.download(port) for port in execution.outputs if port.name in TOKENS), None)

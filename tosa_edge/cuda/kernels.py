@@ -52,12 +52,12 @@ class Kernels:
 
     def restore_depth(self, depth: int, field: int, fit: Fit, stream: Stream) -> None:
         """`Fit.backward`: packed float32 to packed float32."""
-        _launch(self._restore_depth, (depth, field), _geometry(fit), fit.frame, stream)
+        _launch(self._restore_depth, (depth, field), _geometry(fit), fit.frame_size, stream)
 
 
 def _geometry(fit: Fit, steps: tuple[int, ...] = (0, 0, 0), swap: bool = False) -> _Geometry:
     boxes = _Box.of(fit.source), _Box.of(fit.target)
-    return _Geometry(*steps, *fit.size, *fit.frame, *boxes, swap, _BARS)
+    return _Geometry(*steps, *fit.size, *fit.frame_size, *boxes, swap, _BARS)
 
 
 def _launch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Without `needed` nothing runs; without `optional` one verb or one host is missing, or slower than need be.
+# Without `needed` nothing runs; without `optional` a verb or a backend is missing, or slower than need be.
 OK, OPTIONAL, NEEDED = "ok", "optional", "needed"
 
 

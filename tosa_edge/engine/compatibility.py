@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tosa_edge.engine import ONNXRUNTIME, TENSORRT, TENSORRT_RTX, rebuild
-from tosa_edge.engine.manifest import Host, Manifest
+from tosa_edge.engine.manifest import BuildHost, Manifest
 from tosa_edge.engine.this_machine import Machine
 
 TITLES = {ONNXRUNTIME: "ONNX Runtime", TENSORRT: "TensorRT", TENSORRT_RTX: "TensorRT-RTX"}
@@ -134,7 +134,7 @@ def _other_gpu(m: Manifest, machine: Machine) -> Iterator[str]:
         yield f"was built and timed on {_sized(m.host)}, and this is {_sized(here)}"
 
 
-def _sized(host: Host) -> str:
+def _sized(host: BuildHost) -> str:
     return f"{host.module or host.gpu} with {host.multiprocessors or 'unknown'} multiprocessors"
 
 

@@ -37,7 +37,7 @@ NOT_RUN, PASSED, FAILED = "not run", "passed", "failed"
 
 
 @dataclass(frozen=True)
-class Host:
+class BuildHost:
     """The machine an engine was built on, as far as an engine cares; None where there is none of it.
 
     Formats before 4 have neither `multiprocessors` nor `module`.
@@ -123,7 +123,7 @@ class Manifest:
     keep: float
     query_stride: int
     group: int
-    host: Host
+    host: BuildHost
     targets: tuple[int, ...]
     settings: dict[str, Any]
     built: str
@@ -173,14 +173,14 @@ def _made(cls: type, checks: dict[str, Check]) -> Check:
 def _consistent(check: Check) -> Check:
     """A result that its own checks contradict is believed neither way."""
 
-    def checked(value: Any) -> Validation:
+    def consistent(value: Any) -> Validation:
         found: Validation = check(value)
         whole = all(one.passed for one in found.checks)
         if (found.result == PASSED and not whole) or (found.result == FAILED and found.checks and whole):
             raise ValueError(f"says {found.result!r}, and its checks say otherwise")
         return found
 
-    return checked
+    return consistent
 
 
 def _graph(value: Any) -> GraphInfo:
@@ -219,7 +219,7 @@ _MANIFEST: dict[str, Check] = {
     "keep": number(0, 1),
     "query_stride": integer(1, 2**31),
     "group": integer(0, 2**31),
-    "host": _made(Host, _HOST),
+    "host": _made(BuildHost, _HOST),
     "targets": list_of(_sm),
     "settings": mapping(setting),
     "built": text,

@@ -42,9 +42,9 @@ def known_bugs(version: str, sm: int | None) -> list[str]:
     """Where this release was seen to be wrong on such a GPU."""
     here = version_numbers(version)
     return [
-        trouble.what
-        for trouble in KNOWN_BUGS
-        if trouble.first <= here and here[: len(trouble.last)] <= trouble.last and trouble.sm in (None, sm)
+        bug.what
+        for bug in KNOWN_BUGS
+        if bug.first <= here and here[: len(bug.last)] <= bug.last and bug.sm in (None, sm)
     ]
 
 

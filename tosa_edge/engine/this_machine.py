@@ -11,7 +11,7 @@ from types import ModuleType
 from tosa_edge import machine
 from tosa_edge.engine import BACKENDS, GPU_PROVIDERS, ONNXRUNTIME, TENSORRT, TENSORRT_RTX, providers
 from tosa_edge.engine.gpu import Gpu, find_gpu, jetpack, module
-from tosa_edge.engine.manifest import Host
+from tosa_edge.engine.manifest import BuildHost
 
 MODULES = {TENSORRT: "tensorrt", TENSORRT_RTX: "tensorrt_rtx"}
 
@@ -20,7 +20,7 @@ MODULES = {TENSORRT: "tensorrt", TENSORRT_RTX: "tensorrt_rtx"}
 class Machine:
     """`versions` has None for a backend that is not installed, `providers` for a provider of ONNX Runtime."""
 
-    host: Host
+    host: BuildHost
     versions: dict[str, str | None]
     gpu: Gpu | None = None
     plugin_sha256: str | None = None
@@ -36,7 +36,7 @@ def this_machine(backends: tuple[str, ...] = BACKENDS) -> Machine:
         backends = (ONNXRUNTIME,)  # the best of them, then
     versions = {b: machine.onnxruntime_version() if b == ONNXRUNTIME else _version(b) for b in backends}
     return Machine(
-        Host(
+        BuildHost(
             arch=platform.machine() or "unknown",
             cpu=machine.cpu_name() or "unknown",
             cpu_features=tuple(machine.cpu_features()),

@@ -30,11 +30,11 @@ def align(relative: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     target = 1 / truth.astype(np.float64)
     x = relative.astype(np.float64)
     centred = x - x.mean()
-    spread = float(centred @ centred)
-    # Rounding leaves a constant with a spread of about (1e-7 of it) squared.
-    if spread <= 1e-12 * max(1e-300, float(x @ x)):
+    sum_squares = float(centred @ centred)
+    # Rounding leaves a constant with a sum of squares of about (1e-7 of it) squared.
+    if sum_squares <= 1e-12 * max(1e-300, float(x @ x)):
         return 0.0, float(target.mean())
-    scale = float(centred @ (target - target.mean())) / spread
+    scale = float(centred @ (target - target.mean())) / sum_squares
     return scale, float(target.mean() - scale * x.mean())
 
 

@@ -15,6 +15,7 @@ from tosa_edge.nn.tosa import (
     EPSILON,
     Pattern,
     attention,
+    dither_importance,
     dither_lattice,
     gather_tokens,
     layer_norm,
@@ -24,7 +25,6 @@ from tosa_edge.nn.tosa import (
     select_patches,
     selective_attention,
     split_heads,
-    spread_out,
     with_prefix,
 )
 from tosa_edge.ways import Way
@@ -176,7 +176,7 @@ class Encoder(nn.Module):
         if pattern.spread:
             own = grid == self.config.grid  # a constant of the graph
             lattice = self.lattice if own else dither_lattice(*grid).to(importance.device)
-            importance = spread_out(importance, lattice.float(), pattern.spread)
+            importance = dither_importance(importance, lattice.float(), pattern.spread)
         return select_patches(importance, pattern.kept(grid[0] * grid[1]))
 
     def forward(

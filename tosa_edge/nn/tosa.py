@@ -113,7 +113,7 @@ def predicted_attention(scores: Tensor, w1: Tensor, b1: Tensor, w2: Tensor) -> T
     return (w2.to(flat.dtype) @ hidden).view(scores.shape).softmax(-1)
 
 
-def spread_out(importance: Tensor, lattice: Tensor, spread: float) -> Tensor:
+def dither_importance(importance: Tensor, lattice: Tensor, spread: float) -> Tensor:
     """Importance [B, N] as ordered dithering would print it: still a ranking, but an even one.
 
     The most important tokens huddle, and what lies between them misses every selective layer. Printers had
@@ -136,7 +136,7 @@ def dither_lattice(rows: int, columns: int) -> Tensor:
 def select_patches(importance: Tensor, kept: int) -> Tensor:
     """The K most important patches: [B, N] -> [B, K] int32, ascending, so that rows stay in raster order."""
     chosen = importance.topk(kept, dim=1, sorted=False).indices
-    # A second top-K sorts them; unlike `sort` it is an operator that every host of the graph has.
+    # A second top-K sorts them; unlike `sort` it is an operator that every backend has.
     return chosen.to(torch.int32).topk(kept, dim=1, largest=False, sorted=True).values
 
 

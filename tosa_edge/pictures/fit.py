@@ -36,7 +36,7 @@ class Box:
 class Fit:
     """How frames of one size go into a graph of one size. Sizes are (height, width)."""
 
-    frame: tuple[int, int]
+    frame_size: tuple[int, int]
     size: tuple[int, int]
     source: Box
     target: Box
@@ -66,29 +66,29 @@ class Fit:
         import numpy as np
 
         seen = resample(field[self.target.slices], (self.source.height, self.source.width), nearest)
-        if seen.shape == self.frame:
+        if seen.shape == self.frame_size:
             return np.ascontiguousarray(seen)
         box = self.source
-        below, right = self.frame[0] - box.top - box.height, self.frame[1] - box.left - box.width
+        below, right = self.frame_size[0] - box.top - box.height, self.frame_size[1] - box.left - box.width
         margins = ((box.top, below), (box.left, right))
         if outside is None:
             return np.pad(seen, margins, mode="edge")
         return np.pad(seen, margins, constant_values=outside)
 
 
-def fit_for(frame: tuple[int, int], size: tuple[int, int], mode: str) -> Fit:
+def fit_for(frame_size: tuple[int, int], size: tuple[int, int], mode: str) -> Fit:
     """The geometry for frames of (H, W) into a graph of (h, w)."""
     check_mode(mode)
-    (H, W), (h, w) = frame, size
+    (H, W), (h, w) = frame_size, size
     if mode == "letterbox":
         scale = min(h / H, w / W)
         target = _centred(size, (round(H * scale), round(W * scale)))
-        return Fit(frame, size, Box(0, 0, H, W), target)
+        return Fit(frame_size, size, Box(0, 0, H, W), target)
     if mode == "crop":
         scale = max(h / H, w / W)
-        source = _centred(frame, (round(h / scale), round(w / scale)))
-        return Fit(frame, size, source, Box(0, 0, h, w))
-    return Fit(frame, size, Box(0, 0, H, W), Box(0, 0, h, w))
+        source = _centred(frame_size, (round(h / scale), round(w / scale)))
+        return Fit(frame_size, size, source, Box(0, 0, h, w))
+    return Fit(frame_size, size, Box(0, 0, H, W), Box(0, 0, h, w))
 
 
 def check_mode(mode: str) -> None:

@@ -61,7 +61,7 @@ class OutputOptions:
             found += [video] if video else []
             if one.out is not None:
                 written = {
-                    SHEET: source.frames != 1,
+                    SHEET: source.frame_count != 1,
                     MAPS: one.depth_maps,
                     PICTURES: one.pictures or source.still,
                     CLOUDS: one.clouds,
@@ -147,7 +147,7 @@ def _openers(
     if video is not None:
         openers.append(lambda: VideoSink(video, source.fps, paced=source.live))
     if out is not None:
-        if source.frames != 1:
+        if source.frame_count != 1:
             openers.append(lambda: ContactSheetSink(out / SHEET))
         if wanted.depth_maps:
             openers.append(lambda: DepthMapsSink(out / MAPS))

@@ -47,10 +47,10 @@ class RefreshRule(Protocol):
 class EveryNFrames:
     """Every n-th frame."""
 
-    frames: int
+    frame_count: int
 
     def due(self, age: int, change: float) -> bool:
-        return age >= self.frames
+        return age >= self.frame_count
 
 
 @dataclass(frozen=True)

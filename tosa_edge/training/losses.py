@@ -20,8 +20,8 @@ def standardise(x: Tensor, valid: Tensor) -> Tensor:
     """Removes scale and shift robustly: median 0, mean absolute deviation 1. [B, H, W] -> the same."""
     flat = torch.where(valid, x, torch.nan).flatten(1)
     median = flat.nanmedian(dim=1).values.nan_to_num()[:, None, None]
-    spread = ((x - median).abs() * valid).sum((1, 2)) / valid.sum((1, 2)).clamp(min=1)
-    return (x - median) / spread.clamp(min=1e-4)[:, None, None]
+    deviation = ((x - median).abs() * valid).sum((1, 2)) / valid.sum((1, 2)).clamp(min=1)
+    return (x - median) / deviation.clamp(min=1e-4)[:, None, None]
 
 
 def depth_loss(prediction: Tensor, depth: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class EngineUnderTest:
 
     source: the MODEL it came from, which names its reference.
     own: the graph it was made of, where that is here.
-    graph: what ONNX Runtime computes, where it is the host.
+    graph: what ONNX Runtime computes, where it is the backend.
     manifest: of an engine.
     """
 

@@ -20,7 +20,7 @@ OutputList = list[dict[str, "np.ndarray"]]
 
 
 class RunFailed(TosaEdgeError):
-    """A graph or an engine was there, and its host gave an error instead of depth."""
+    """A graph or an engine was there, and its backend gave an error instead of depth."""
 
 
 def unoptimised(graph: LoadedGraph) -> OnnxRuntimeBackend:

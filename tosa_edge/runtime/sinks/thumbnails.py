@@ -42,7 +42,7 @@ def overlay_thumbnail(result: Result, info: GraphInfo) -> np.ndarray:
 def shrunk(fit: Fit, frame: tuple[int, ...]) -> Fit:
     """The same geometry for the same frame at another size."""
     height, width = frame
-    down, across = height / fit.frame[0], width / fit.frame[1]
+    down, across = height / fit.frame_size[0], width / fit.frame_size[1]
     box = fit.source
     top, left = round(box.top * down), round(box.left * across)
     seen = Box(
@@ -51,7 +51,7 @@ def shrunk(fit: Fit, frame: tuple[int, ...]) -> Fit:
         min(height - top, max(1, round(box.height * down))),
         min(width - left, max(1, round(box.width * across))),
     )
-    return replace(fit, frame=(height, width), source=seen)
+    return replace(fit, frame_size=(height, width), source=seen)
 
 
 def jpeg(picture: np.ndarray) -> bytes:

@@ -42,7 +42,7 @@ class Frame:
 class Source(Protocol):
     """Frames in order.
 
-    frames: how many there will be; None where nobody knows.
+    frame_count: how many frames there will be; None where nobody knows.
     live: the world does not wait, so only the newest frame is worth having; a file loses none.
     still: pictures that have names and nothing to do with each other; neither a video nor a camera.
     reconnects: how often a live source was lost and found again so far.
@@ -54,7 +54,7 @@ class Source(Protocol):
 
     label: str
     fps: float
-    frames: int | None = None
+    frame_count: int | None = None
     live: bool = False
     still: bool = False
     reconnects: int = 0

@@ -30,7 +30,7 @@ class PicturesSource(Source):
         self.refused: list[str] = []
         self._paths = list(paths)
         self._names = names_of([path.relative_to(folder) for path in paths])
-        self.frames = len(self._paths)
+        self.frame_count = len(self._paths)
 
     @classmethod
     def of(cls, files: Sequence[str]) -> PicturesSource:

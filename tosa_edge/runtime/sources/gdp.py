@@ -56,7 +56,7 @@ def read_pictures(fill: Callable[[memoryview], bool]) -> Iterator[Picture]:
     layout = None
     header = bytearray(_HEADER.size)
     while fill(memoryview(header)):
-        kind, length, nanoseconds, flags = _checked(bytes(header))
+        kind, length, nanoseconds, flags = _parse_header(bytes(header))
         payload = np.empty(length, np.uint8)
         if length and not fill(payload.data):
             return
@@ -80,7 +80,7 @@ def read_caps(text: str) -> Layout:
     return layout
 
 
-def _checked(header: bytes) -> tuple[int, int, int, int]:
+def _parse_header(header: bytes) -> tuple[int, int, int, int]:
     version, _, _, kind, length, nanoseconds, *_, flags, _, checksum, _ = _HEADER.unpack(header)
     right = binascii.crc_hqx(header[:_CHECKED], 0xFFFF) ^ 0xFFFF == checksum
     if version != 1 or length > _LARGEST or not right:

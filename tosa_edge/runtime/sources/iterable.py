@@ -30,7 +30,7 @@ class IterableSource(Source):
         label: str = "pictures from Python",
     ) -> None:
         self.label, self.fps, self.live = label, fps, live
-        self.frames = len(pictures) if isinstance(pictures, Sized) else None
+        self.frame_count = len(pictures) if isinstance(pictures, Sized) else None
         self._pictures = pictures
         self._closed = threading.Event()
 

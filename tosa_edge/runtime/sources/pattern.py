@@ -41,7 +41,7 @@ class PatternSource(Source):
         paced = options.get("fps", 30.0)
         self.live = paced > 0
         self.fps = paced or 30.0
-        self.frames = options.get("frames")
+        self.frame_count = options.get("frames")
         self._draw = Pattern(width, height, options.get("seed", 0))
         self._closed = threading.Event()
 
@@ -51,7 +51,7 @@ class PatternSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         began = time.monotonic()
-        for index in itertools.count() if self.frames is None else range(self.frames):
+        for index in itertools.count() if self.frame_count is None else range(self.frame_count):
             if self.live:
                 self._closed.wait(max(0.0, began + index / self.fps - time.monotonic()))
             if self._closed.is_set():

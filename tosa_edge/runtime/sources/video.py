@@ -50,7 +50,7 @@ class VideoSource(Source):
         self.fps = stated if math.isfinite(stated) and 0 < stated <= 1000 else 30.0
         # Live recordings do not know their length; OpenCV then makes up a number, often a negative one.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.frames = int(count) if 0 < count < 1e9 else None
+        self.frame_count = int(count) if 0 < count < 1e9 else None
 
     @staticmethod
     def accepts(spec: str) -> bool:
@@ -85,9 +85,9 @@ class VideoSource(Source):
             raise TosaEdgeError(
                 f"{self.label} holds no picture that can be decoded", "Copy or record it again."
             )
-        if self.frames is None or count >= self.frames:
+        if self.frame_count is None or count >= self.frame_count:
             return
-        length = self.frames / self.fps
+        length = self.frame_count / self.fps
         missing = length - max(now + 1 / self.fps, count / self.fps)
         if missing > max(_MISSING_SECONDS, _MISSING_SHARE * length):
             raise TosaEdgeError(

@@ -56,9 +56,9 @@ def _reach(light: Light, points: np.ndarray) -> np.ndarray:
 
 def bounce(scene: Scene, points, normal, rng) -> np.ndarray:
     """Irradiance / pi [N, 3] from one ray over the hemisphere: dark in corners, tinted by neighbours."""
-    spread = rng.standard_normal(points.shape, np.float32)
-    spread /= np.linalg.norm(spread, axis=-1, keepdims=True)
-    directions = normal + 0.98 * spread
+    jitter = rng.standard_normal(points.shape, np.float32)
+    jitter /= np.linalg.norm(jitter, axis=-1, keepdims=True)
+    directions = normal + 0.98 * jitter
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     found = scene.intersect(points, directions)
     return dim_view(scene, found)

@@ -12,7 +12,7 @@ from .scene import Light
 from .textures import Photos
 
 
-def frame(room: Room, index: int, hole: Rectangle, deep: float, trim: Material, sill: bool) -> list[Mesh]:
+def hole_trim(room: Room, index: int, hole: Rectangle, deep: float, trim: Material, sill: bool) -> list[Mesh]:
     """The reveal of a hole and the trim around it."""
     s0, z0, s1, z1 = hole
     edge, out = 0.06, 0.02
@@ -32,7 +32,7 @@ def add_window(room: Room, index: int, hole: Rectangle, rng, trim: Material) -> 
     s0, z0, s1, z1 = hole
     start, along, inward, _ = room.wall(index)
     deep = rng.uniform(0.08, 0.3)
-    room.meshes += frame(room, index, hole, deep, trim, sill=True)
+    room.meshes += hole_trim(room, index, hole, deep, trim, sill=True)
     bar = rng.uniform(0.02, 0.05)
     for s in np.linspace(s0, s1, rng.integers(2, 5)):
         room.meshes.append(on_wall(room, index, (s - bar, -deep, z0), (s + bar, -deep + 0.05, z1), trim))
@@ -106,7 +106,7 @@ def add_door(
     room: Room, index: int, hole: Rectangle, rng, photos: Photos, trim: Material, has_leaf: bool
 ) -> None:
     """A framed passage, kept clear of furniture."""
-    room.meshes += frame(room, index, hole, 0.15, trim, sill=False)
+    room.meshes += hole_trim(room, index, hole, 0.15, trim, sill=False)
     start, along, inward, _ = room.wall(index)
     jambs = np.array([start + along * hole[0], start + along * hole[2] + inward * 0.7])
     room.taken.append((*jambs.min(axis=0), *jambs.max(axis=0)))

@@ -125,8 +125,8 @@ def study(args: argparse.Namespace) -> None:
         frozenset({args.clip, RENDERS} & {*results.sets}),
         args.block,
     )
-    host = torch.cuda.get_device_name() if torch.cuda.is_available() else machine.cpu_name()
-    about = f"{config.name} at {config.height}x{config.width}, {kind}, on {host}.\n\n"
+    device_name = torch.cuda.get_device_name() if torch.cuda.is_available() else machine.cpu_name()
+    about = f"{config.name} at {config.height}x{config.width}, {kind}, on {device_name}.\n\n"
     write_bytes(args.out, (about + report.markdown()).encode())
     console.print(f"wrote {args.out} and {results.path}")
 

@@ -22,7 +22,7 @@ from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.pictures.colour import colour
 from tosa_edge.pictures.opencv import opencv
-from tosa_edge.training.study.frame_sets import Frame, read_renders
+from tosa_edge.training.study.frame_sets import ScoredFrame, read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import GROUPS, selecting
 
@@ -39,7 +39,7 @@ def chosen_rows(scores: list[float], count: int) -> list[int]:
     return list(dict.fromkeys(picked))
 
 
-def row(frame: Frame, predictions: list[np.ndarray]) -> np.ndarray:
+def row(frame: ScoredFrame, predictions: list[np.ndarray]) -> np.ndarray:
     """One frame's tiles side by side, uint8 [h, w, 3]: all on the truth's scale, near is bright."""
     near = np.where(frame.valid, 1 / np.maximum(frame.truth, metrics.MIN_EVAL_M), 0)
     low, high = np.percentile(near[frame.valid], (2, 98))
@@ -61,15 +61,15 @@ def draw_card_pictures(checkpoint: Path, shards: Path, frames: int, count: int) 
     config = load_depth_net(checkpoint).config
     kept = read_renders("renders", shards, (config.height, config.width), frames).frames
     net = load_net(checkpoint, torch.float32)
-    ways = [Pattern(), *(selecting(grouped(config.layers, group)) for group in GROUPS)]
-    dense = [depth for _, depth in depths(net, kept, ways[0], 16)]
+    variants = [Pattern(), *(selecting(grouped(config.layers, group)) for group in GROUPS)]
+    dense = [depth for _, depth in depths(net, kept, variants[0], 16)]
     scores = [
         metrics.score_relative(depth, frame.truth, frame.valid)["delta1"]
         for frame, depth in zip(kept, dense, strict=True)
     ]
     rows = chosen_rows(scores, count)
     shown = [kept[i] for i in rows]
-    others = [[depth for _, depth in depths(net, shown, way, 16)] for way in ways[1:]]
+    others = [[depth for _, depth in depths(net, shown, way, 16)] for way in variants[1:]]
     drawn = [row(frame, [dense[i], *some]) for i, frame, *some in zip(rows, shown, *others, strict=True)]
     titles = ("picture", "truth", "dense", "g1, keep 0.5", "g3, keep 0.5", "error of dense")
     return np.vstack([_titles(titles, drawn[0].shape[1]), *drawn])

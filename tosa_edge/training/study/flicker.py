@@ -49,10 +49,10 @@ def align_all(
     pixels = sum(r.size for r, _ in pairs)
     x_mean = sum(r.sum(dtype=np.float64) for r, _ in pairs) / pixels
     y_mean = sum((1 / t.astype(np.float64)).sum() for _, t in pairs) / pixels
-    spread = shared = 0.0
+    sum_squares = shared = 0.0
     for r, t in pairs:
         x = r.astype(np.float64) - x_mean
-        spread += float(x @ x)
+        sum_squares += float(x @ x)
         shared += float(x @ (1 / t.astype(np.float64) - y_mean))
-    scale = shared / spread if spread > 1e-12 * pixels * max(1e-300, float(x_mean) ** 2) else 0.0
+    scale = shared / sum_squares if sum_squares > 1e-12 * pixels * max(1e-300, float(x_mean) ** 2) else 0.0
     return scale, float(y_mean - scale * x_mean)

@@ -60,13 +60,13 @@ def merging_at(config: ModelConfig, target: int) -> Merging:
     """Merging, as even over the layers as can be, whose multiply-adds are nearest to `target`."""
     layers = config.layers
 
-    def spread(total: int) -> Merging:
+    def evenly_merged(total: int) -> Merging:
         return Merging(tuple((n + 1) * total // layers - n * total // layers for n in range(layers)))
 
     # The same number in every layer first, then single patches more or fewer.
-    even = _nearest(config, target, [spread(n * layers) for n in range(config.tokens)])
+    even = _nearest(config, target, [evenly_merged(n * layers) for n in range(config.tokens)])
     total = sum(even.per_layer)
-    return _nearest(config, target, [spread(t) for t in range(max(0, total - layers), total + layers)])
+    return _nearest(config, target, [evenly_merged(t) for t in range(max(0, total - layers), total + layers)])
 
 
 def pruning_at(config: ModelConfig, target: int) -> Pruning:

@@ -21,7 +21,7 @@ FIT = "letterbox"  # what `tosa-edge evaluate` does unless told otherwise
 
 
 @dataclass(frozen=True)
-class Frame:
+class ScoredFrame:
     """`picture` is uint8 [h, w, 3] at the model's size; `truth` and `valid` are [H, W] at the depth's own."""
 
     name: str
@@ -39,7 +39,7 @@ class Frame:
 @dataclass(frozen=True)
 class FrameSet:
     name: str
-    frames: list[Frame]
+    frames: list[ScoredFrame]
 
     @property
     def digest(self) -> str:
@@ -63,7 +63,7 @@ def read_renders(name: str, folder: Path, size: tuple[int, int], most: int) -> F
     return FrameSet(name, frames)
 
 
-def fitted(sample: Sample, size: tuple[int, int]) -> Frame:
+def fitted(sample: Sample, size: tuple[int, int]) -> ScoredFrame:
     """One sample as the model of this size sees it."""
     if _readings(sample) < MIN_READINGS:
         raise TosaEdgeError(
@@ -74,7 +74,7 @@ def fitted(sample: Sample, size: tuple[int, int]) -> Frame:
     fit = fit_for((sample.picture.shape[0], sample.picture.shape[1]), size, FIT)
     picture = fit.forward(sample.picture)
     digest = hashlib.sha256(picture.tobytes() + sample.depth.tobytes()).hexdigest()[:16]
-    return Frame(sample.name, picture, fit, sample.depth, metrics.valid_mask(sample.depth), digest)
+    return ScoredFrame(sample.name, picture, fit, sample.depth, metrics.valid_mask(sample.depth), digest)
 
 
 def _rendered(shards: Shards, most: int) -> Iterator[Sample]:

@@ -16,7 +16,7 @@ from tosa_edge.training.loop import flushed_denormals
 from tosa_edge.training.parallel import device
 from tosa_edge.training.study.flicker import flicker
 from tosa_edge.training.study.flops import Method
-from tosa_edge.training.study.frame_sets import Frame
+from tosa_edge.training.study.frame_sets import ScoredFrame
 from tosa_edge.training.study.variants import predict
 
 METRICS = ("delta1", "absrel")
@@ -39,8 +39,8 @@ def load_net(path: Path, compute: torch.dtype, size: tuple[int, int] | None = No
 
 
 def depths(
-    net: DepthNet, frames: Sequence[Frame], method: Method, batch: int
-) -> Iterator[tuple[Frame, np.ndarray]]:
+    net: DepthNet, frames: Sequence[ScoredFrame], method: Method, batch: int
+) -> Iterator[tuple[ScoredFrame, np.ndarray]]:
     """Each frame with the prediction for it, float32 [H, W] at the size of its truth."""
     for begin in range(0, len(frames), batch):
         some = frames[begin : begin + batch]
@@ -53,7 +53,7 @@ def depths(
 
 def score_frames(
     net: DepthNet,
-    frames: Sequence[Frame],
+    frames: Sequence[ScoredFrame],
     method: Method,
     *,
     batch: int,
@@ -78,7 +78,7 @@ def score_frames(
     return scores
 
 
-def score_nothing(frames: Sequence[Frame]) -> dict[str, dict[str, list[float]]]:
+def score_nothing(frames: Sequence[ScoredFrame]) -> dict[str, dict[str, list[float]]]:
     """The baselines that know nothing: `constant` and `ramp`, scores as above."""
     each = [metrics.baselines(f.truth, f.valid) for f in frames]
     return {
