@@ -1,8 +1,8 @@
 """The constants of a graph, seen through what stands before them.
 
 The weights of a model lie in half precision and in PyTorch's layout; a Cast and a Transpose make of them what
-the graph wants, and fold away when it is loaded. Whoever looks for a weight among the initializers finds
-nothing, and quantises nothing.
+the graph wants, and fold away when it is loaded. Because of them a
+weight is not found by looking at initializers alone.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def data_digest(pictures: np.ndarray) -> str:
 
 
 def recall(model: str, data: str, method: str) -> Table | None:
-    """The table for these, or None; one that is damaged or says otherwise is as good as none."""
+    """The cached table, or None if it is missing, damaged or for other inputs."""
     try:
         table = Table.from_json(_read(_path(model, data, method)))
     except (OSError, ValueError):

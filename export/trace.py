@@ -104,7 +104,7 @@ def _torch_to_onnx(
             outputs = self.net(*args)
             return outputs if len(output_names) > 1 or torch.is_tensor(outputs) else outputs[0]
 
-    # The exporter's registry greets every process with warnings about packages we do not use.
+    # torch.onnx's registry warns about optional packages that we do not use.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -109,7 +109,7 @@ def remove_if_empty() -> Iterator[list[Path]]:
 
 
 def discard_all() -> None:
-    """For a process that is about to end in the middle of everything."""
+    """Deletes all temporary files before the process is terminated."""
     for pending in list(_open):
         pending.abort()
     for made in list(_folders):

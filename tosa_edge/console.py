@@ -21,7 +21,7 @@ def counted(number: int, word: str) -> str:
 
 
 def silence(stream: TextIO) -> None:
-    """Nothing more goes there, and Python's own flush at the end has nothing to complain of."""
+    """Redirects the stream to /dev/null, so that the flush at interpreter exit does not fail."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

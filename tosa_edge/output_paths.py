@@ -61,8 +61,8 @@ def refuse_overwrites(
 def new_run_folder(folder: Path, *, new: bool = False) -> Iterator[Path]:
     """A folder for a run: FOLDER itself, or FOLDER-2, FOLDER-3 and so on where a former run is.
 
-    It is made at once, so that of two runs that begin together each has its own; and goes again when nothing
-    came to be in it.
+    It is created immediately, so that concurrent runs get different folders, and removed at the end if it is
+    still empty.
 
     Args:
         new: whatever is in a folder that exists, take the next.

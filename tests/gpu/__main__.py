@@ -1,4 +1,4 @@
-"""Everything that a GPU has to say of tosa-edge, in eight minutes: `python3 -m tests.gpu`."""
+"""Runs all GPU checks of tosa-edge in eight minutes: `python3 -m tests.gpu`."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def _candidates_in_order(
 ) -> Iterator[Candidate]:
     """The candidates, those in the attention form first where the backend has that operator.
 
-    It has no way back of its own: where TensorRT cannot fuse an attention, the build fails.
+    TensorRT has no fallback: if an attention cannot be fused, its build fails and the plain form is next.
 
     Args:
         wrong: it was built before, and failed validation.
@@ -284,7 +284,7 @@ def _is_wrong_attention(manifest: Manifest) -> bool:
 
 
 def _reusable_manifest(engine: Path, plan: BuildPlan) -> Manifest | None:
-    """The manifest of a fit engine that this build would only make again."""
+    """The manifest of an existing engine that matches this build, or None."""
     if not engine.is_file():
         return None
     try:

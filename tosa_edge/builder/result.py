@@ -1,4 +1,4 @@
-"""What a build gives back, and whom it tells while it runs."""
+"""What a build returns, and its progress callbacks."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class BuildResult:
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """Whom to tell: that another build of the same engine runs, how far a step of this one is, and in words
-    what is about to be made, and replaced."""
+    """Callbacks: waiting for another build of the same engine, progress of a step, and messages of what is
+    about to be made or replaced."""
 
     on_wait: Callable[[], None] = lambda: None
     on_step: OnStep = lambda what, done, total: None

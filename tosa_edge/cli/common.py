@@ -41,7 +41,7 @@ def say_refused(refused: list[str]) -> None:
 
 
 def require_all(refused: list[str]) -> None:
-    """The last word of a verb that went on without something: what it has is kept, and the exit code is 1."""
+    """Exits with 1 if inputs were left out; results that were written stay."""
     if refused:
         raise typer.Exit(CheckFailed.exit_code)
 
@@ -54,7 +54,7 @@ def emit(result: dict[str, Any], as_json: bool) -> None:
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        silence(sys.stdout)  # whoever asked reads no further: nothing is wrong here
+        silence(sys.stdout)  # the reader closed the pipe: no error
     except OSError as error:
         silence(sys.stdout)
         raise TosaEdgeError(
@@ -64,7 +64,7 @@ def emit(result: dict[str, Any], as_json: bool) -> None:
 
 
 def report_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """Turns the errors a user can mend into two lines and an exit code; the others stay tracebacks."""
+    """Decorator: prints TosaEdgeError and OSError as two lines and exits; other exceptions propagate."""
 
     @functools.wraps(verb)
     def wrapper(*args: Any, **kwargs: Any) -> None:
@@ -90,7 +90,7 @@ def report_errors(verb: Callable[..., None]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def _interrupts_as_such() -> Iterator[None]:
-    """Ctrl-C ends a verb as Ctrl-C, also where a library catches it and raises an error of its own."""
+    """Raises KeyboardInterrupt where a library converted Ctrl-C into another exception."""
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler

@@ -58,7 +58,7 @@ def main(
     share_cores(place, threads)
     frames = open_dataset(data, (parsed.height, parsed.width))
     weights = finished(out, parsed)
-    if place.rank:  # one process tells, and keeps the books, for all of them
+    if place.rank:  # only rank 0 prints, and writes the record
         if weights is None:
             train_model(checkpoint, frames, out, parsed)
         return

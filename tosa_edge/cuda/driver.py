@@ -20,7 +20,7 @@ _REMEDIES = {
     "CUDA_ERROR_INVALID_PTX": "Update the GPU's driver: it is older than CUDA 12.4.",
     "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "Update the GPU's driver: it is older than CUDA 12.4.",
 }
-# What was run went wrong, not the machine. The driver gives the same to every later call of the process.
+# Errors of executed work, not of the machine. They are sticky: every later call of the process returns them.
 _FAULTS = {
     f"CUDA_ERROR_{name}"
     for name in (

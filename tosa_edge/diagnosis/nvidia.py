@@ -27,7 +27,7 @@ _NVIDIA, _DISPLAY = "0x10de", "0x03"
 
 
 def gpu(root: Path = ROOT, found: Gpu | None = None) -> list[Finding]:
-    """A card that is there and cannot be used is worth more words than one that is not."""
+    """Reports a present but unusable GPU in more detail than a missing one."""
     usable = found or (find_gpu() if root == ROOT else None)
     if usable is not None:
         return [

@@ -1,8 +1,9 @@
 """Which form of a model a backend gets: decided by its name, its provider, version and precision alone.
 
 Float graphs are opset 18 everywhere. Two forms are for backends that gain by them: INT8 with float16 scales
-in a float16 graph (opset 19) for GPUs, and attention as the one ONNX operator (opset 23, half precision only)
-for those that run it as one kernel. INT8 stays without the latter: at opset 23 ONNX Runtime would not load it.
+in a float16 graph (opset 19) for GPUs, and attention as the one ONNX operator (opset 23, half precision
+only) for those that run it as one kernel. INT8 stays without the latter: at opset 23 ONNX Runtime would not
+load it.
 """
 
 from __future__ import annotations

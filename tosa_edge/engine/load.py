@@ -37,7 +37,7 @@ def load_graph(spec: str) -> LoadedGraph:
 def check_engine(
     path: Path, machine: Machine | None = None, precision: str | None = None, to_run: bool = True
 ) -> tuple[Manifest, bytes]:
-    """The manifest and the very bytes it vouches for, or an error with the command that rebuilds."""
+    """The manifest and the engine's bytes, which match its digest; or an error with the rebuild command."""
     manifest = manifest_of(path)
     file, data = read_file(path, manifest)
     machine = machine or this_machine((manifest.backend,))

@@ -1,7 +1,7 @@
 """ONNX Runtime's execution providers: what computes a graph there, the CPU or an NVIDIA GPU.
 
-Where a provider does not start ONNX Runtime goes on with the CPU, and says so in its log at most. Here a
-provider is had as it was asked for, or refused with the reason. Only `auto` may end with the CPU.
+Where a provider does not start ONNX Runtime goes on with the CPU, and says so in its log at most. Here the
+requested provider is used or an error says why not; only `auto` falls back to the CPU.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def kinds_of(model: onnx.ModelProto) -> frozenset[str]:
 
 
 def unassigned_nodes(session: Any, provider: str) -> str:
-    """What of the heavy work a session has given to others, in words; older ONNX Runtimes do not tell.
+    """Describes heavy nodes that were assigned to another provider; empty without that API (older versions).
 
     TensorRT's provider leaves what it does not take to CUDA, whose speed and precision are other ones.
     """

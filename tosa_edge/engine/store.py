@@ -69,7 +69,7 @@ def build_lock(engine: Path, on_wait: Callable[[], None] = lambda: None) -> Iter
 
 @contextlib.contextmanager
 def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """The kernel lets go of the lock of a process that dies: a killed build blocks nobody."""
+    """flock is released when the process dies: a killed build leaves no lock."""
     try:
         import fcntl
     except ImportError:  # Windows: builds replace each other, each of them whole
@@ -79,7 +79,7 @@ def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Unlinked while still held: whoever waits for this very file sees that it is no longer the one.
+        # Unlink before releasing: a waiter that gets the lock detects the deleted inode and retries.
         with contextlib.suppress(OSError):
             path.unlink()
         file.close()

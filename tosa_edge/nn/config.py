@@ -38,8 +38,8 @@ class ModelConfig:
     """The shape of a depth model.
 
     `head_layers` are the four encoder layers that the depth head reads. All but the last are standard in
-    every group that ships: right after one, no token has been passed over. What no model can have is refused
-    when one is made, so a checkpoint's word is taken for nothing.
+    every group that ships: right after one, no token has been passed over. All fields are validated at
+    construction: values from a checkpoint are not trusted.
     """
 
     name: str = "model"

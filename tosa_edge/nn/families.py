@@ -72,7 +72,7 @@ _MARKS: tuple[tuple[Family, tuple[str, ...]], ...] = (
 
 
 def family_of(keys: Iterable[str]) -> Family | None:
-    """The family whose marks these names of tensors show; None of strangers."""
+    """The family whose patterns all match the tensor names, or None."""
     names = list(keys)
     for family, marks in _MARKS:
         if all(any(re.search(mark, name) for name in names) for mark in marks):

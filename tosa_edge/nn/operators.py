@@ -1,4 +1,4 @@
-"""The seam between PyTorch and everything else: a function that is one ONNX node, and one kernel."""
+"""Decorator: a PyTorch function run eagerly, as a Triton kernel on a GPU, or as one ONNX node in export."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def attention(qkv: Tensor, num_heads: int, scale: float, log_size: Tensor | None
     scores = (q * scale) @ k.transpose(-2, -1)
     if log_size is not None:
         scores = scores + log_size[:, None, None].to(scores.dtype)
-    # bfloat16, which we only train in, has float32's range and needs no island; half does.
+    # bfloat16 (training only) has float32's range and needs no float32 cast here; float16 does.
     weights = (scores.float() if scores.dtype == torch.float16 else scores).softmax(-1).to(v.dtype)
     return (weights @ v).transpose(1, 2).flatten(2)
 

@@ -1,7 +1,7 @@
 """Whether a picture or a video file is whole.
 
-Decoders are kind: of a file cut short they show what there is, grey below, or end early without a word. A
-robot must not take that for a picture, so the containers' own lengths are compared with the file first.
+Decoders accept truncated files (grey below, or an early end) without an error. That is unsafe for a robot, so
+the lengths in the container are compared with the file's size first.
 Formats not known here are left to their decoder.
 """
 

@@ -1,4 +1,4 @@
-"""What one thread hands to another: a short queue that either waits for room or forgets what is old."""
+"""A bounded queue between threads that, when it is full, either blocks or drops its oldest item."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Item = TypeVar("Item")
 
 
 class BoundedQueue(Generic[Item]):
-    """Items of several givers, first come first served, at most `room` of each giver.
+    """FIFO of several producers, with at most `room` items of each.
 
-    A giver that finds no room waits (a file loses nothing), or its oldest item is dropped and counted (a
-    camera's old frame is worth nothing). The taker iterates: until the last giver has finished, or somebody
-    closed it, or a giver failed; then its error is raised here, once.
+    A full queue either blocks the producer, or drops (and counts) its oldest item. Iteration ends when the
+    last producer has finished, when the queue is closed, or when a producer failed: then its error is raised,
+    once.
     """
 
     def __init__(self, room: int, producers: int = 1) -> None:
-        self.dropped: Counter[int] = Counter()  # by giver
+        self.dropped: Counter[int] = Counter()  # by producer
         self._room, self._producers = room, producers
         self._waiting: deque[tuple[int, Item]] = deque()
         self._closed = False
@@ -28,7 +28,7 @@ class BoundedQueue(Generic[Item]):
         self._changed = Condition()
 
     def put(self, item: Item, producer: int = 0, block: bool = True) -> bool:
-        """False: nobody takes any more, so the giver can go home."""
+        """Returns False if the queue is closed; the producer should stop."""
         with self._changed:
             while block and not self._closed and self._count(producer) >= self._room:
                 self._changed.wait()
@@ -37,7 +37,7 @@ class BoundedQueue(Generic[Item]):
             places = [place for place, (other, _) in enumerate(self._waiting) if other == producer]
             self._waiting.append((producer, item))
             if len(places) >= self._room:
-                # Each moves up into the place of the one before: a giver keeps its turn among the others.
+                # Shift this producer's items one place forward, so that its place in the shared order stays.
                 places.append(len(self._waiting) - 1)
                 for place, following in pairwise(places):
                     self._waiting[place] = self._waiting[following]
@@ -47,19 +47,19 @@ class BoundedQueue(Generic[Item]):
             return True
 
     def finish(self) -> None:
-        """One giver has no more."""
+        """One producer has no more items."""
         with self._changed:
             self._producers -= 1
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """The taker gets this error instead of what is still waiting."""
+        """The consumer raises this error; items still queued are discarded."""
         with self._changed:
             self._error = self._error or error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nobody takes any more; givers that wait are let go."""
+        """Closes the queue, discards its items and wakes blocked producers."""
         with self._changed:
             self._closed = True
             self._waiting.clear()

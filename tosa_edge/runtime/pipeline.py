@@ -1,9 +1,9 @@
 """Frames through a model into sinks: capture, inference and output each in a thread of its own.
 
-    source --(waits or forgets)--> model, in the caller's thread --(waits or forgets)--> sinks
+    source --(blocks or drops)--> model, in the caller's thread --(blocks or drops)--> sinks
 
-A file loses nothing: whoever is ahead waits. The world does not wait, so of a live source only the newest
-frame is worth having, and nothing behind the model can hold it up: what there is no time for is counted.
+For files, a full queue blocks. For live sources a full queue drops the oldest frame, and a slow sink never
+delays the model; dropped frames are counted.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def run(
         for number, source in enumerate(streams)
     ]
     output = StageThread("sink", partial(_output, results, sinks, summary.times), give_up)
-    # Whoever tells to stop, a signal handler perhaps, can do no more than that.
+    # `stop` may be set in a signal handler, which must do nothing else; this thread then closes the queue.
     stop_watcher = StageThread("stop", partial(_close_on_stop, stop, frames), give_up)
     try:
         summary.warm_up_ms = _warm_up(model)
@@ -128,7 +128,7 @@ def _capture(number: int, source: Source, frames: FrameQueue, times: Times) -> N
         if not frames.put((number, frame), number, block=not source.live):
             return
         began = time.perf_counter()
-    frames.finish()  # a source that failed has not finished: the taker is to get its error
+    frames.finish()  # a source that failed has not finished: the consumer is to get its error
 
 
 def _infer(streams: Sequence[Source], model: Predictor, frames: FrameQueue, summary: Summary):  # type: ignore[no-untyped-def]
@@ -143,7 +143,7 @@ def _infer(streams: Sequence[Source], model: Predictor, frames: FrameQueue, summ
             yield None
             continue
         age = 1000 * (time.monotonic() - frame.arrived)
-        # How long a file's frame waits says how far ahead it was read, and nothing of the model.
+        # The age of a file's frame only reflects how far ahead it was read, so it is not recorded.
         summary.add_prediction(prediction.times_ms, age if streams[number].live else None)
         summary.dropped = sum(frames.dropped.values())
         summary.reconnects = sum(source.reconnects for source in streams)
@@ -152,7 +152,7 @@ def _infer(streams: Sequence[Source], model: Predictor, frames: FrameQueue, summ
 
 
 def _has_depth(depth: np.ndarray) -> bool:
-    """Whether there is any: single places without, as the sky, are no fault. A few are asked first."""
+    """True if any value is finite: single NaNs, such as sky, are allowed. Checks every 16th pixel first."""
     return bool(np.isfinite(depth[::16, ::16]).any() or np.isfinite(depth).any())
 
 
@@ -174,7 +174,7 @@ def _warm_up(model: Predictor) -> float:
 def _shut_down(
     stages: Sequence[StageThread], sources: Sequence[Source], queues: Sequence[BoundedQueue[Any]], stop: Event
 ) -> None:
-    """Lets every thread go home. One that hangs in a camera's driver is left behind, after a while."""
+    """Stops and joins all threads, for up to `_JOIN_TIMEOUT_S`; one stuck in a camera driver is left."""
     stop.set()
     for queue in queues:
         queue.close()
@@ -187,7 +187,7 @@ def _shut_down(
 
 
 class StageThread(Thread):
-    """Does `work`; if that fails, whoever has to know is told at once, and `finished` raises it again."""
+    """Runs `work`. On failure it calls `on_error` immediately, and `finished` raises the error again."""
 
     def __init__(
         self, name: str, work: Callable[[], None], on_error: Callable[[BaseException], None]
@@ -211,7 +211,7 @@ class StageThread(Thread):
 
 
 def with_stage_name(stage: str, error: BaseException) -> BaseException:
-    """What a user can mend speaks for itself; anything else says in which stage it happened."""
+    """A TosaEdgeError as it is; any other exception wrapped with the name of its stage."""
     if isinstance(error, TosaEdgeError):
         return error
     named_error = RuntimeError(f"the {stage} stage failed: {type(error).__name__}: {error}")

@@ -22,7 +22,7 @@ class Times:
     """Milliseconds by stage. Of a run of weeks a random sample is kept: p99 stays right, memory small."""
 
     def __init__(self) -> None:
-        # No lists: numbers that live long, each somewhere else, would pin Python's memory all over the place.
+        # Arrays, not lists: long-lived float objects fragment the heap.
         self._kept: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self._lately: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_LATELY))
         self._seen: dict[str, int] = defaultdict(int)

@@ -21,7 +21,7 @@ from tosa_edge.training.state import Masters
 
 STATE, LOG, WEIGHTS = "state.safetensors", "log.jsonl", "weights.safetensors"
 
-_LOST = 20  # an optimizer passes over a step whose gradient is no number; after so many it never comes back
+_LOST = 20  # steps with a non-finite gradient are skipped; after so many in a row training stops
 
 
 @dataclass(frozen=True)

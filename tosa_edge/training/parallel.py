@@ -69,6 +69,6 @@ def average(tensors: list[Tensor]) -> None:
 
 
 def wait_for_all() -> None:
-    """Nobody goes on before everybody is here: the first one may still be writing."""
+    """Barrier: rank 0 may still be writing."""
     if dist.is_initialized():
         dist.barrier()

@@ -97,7 +97,7 @@ def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
 
 
 def with_head_layers(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
-    """The same weights, whose head reads other layers: what it read there is much like what is next door."""
+    """A copy with other head layers; neighbouring layers are similar, so the head's weights stay useful."""
     other = DepthNet(replace(net.config, head_layers=head_layers))
     other.load_state_dict(net.state_dict())
     return other.eval()

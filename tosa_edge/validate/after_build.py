@@ -64,7 +64,7 @@ def _report(engine: Path, manifest: Manifest, own: LoadedGraph, on_step: OnStep)
 
 
 def _written(engine: Path, manifest: Manifest, verdict: Validation) -> Manifest:
-    """Only where it changes something: an engine that is found good again keeps its file."""
+    """Rewrites the manifest only if the verdict changed."""
     if verdict == manifest.validation:
         return manifest
     updated = replace(manifest, validation=verdict, format=FORMAT)

@@ -1,4 +1,4 @@
-"""Which layer of an engine departs first: its residual stream against float32's, layer by layer.
+"""The first layer whose residual stream differs from the float32 reference by more than its limit.
 
 Names of tensors survive ONNX Runtime's optimiser where it did not fuse over them, and the residual stream it
 leaves alone; a layer whose tensor is gone is passed over. A TensorRT engine shows no such tensors: it is
@@ -121,8 +121,8 @@ class Traces:
 
 
 def divergence_at(one: Traces, roundings: int) -> Divergence | None:
-    """None where the engine is as right as its peer; asked in the order of the layers, because what comes
-    after a wrong one is wrong because of it."""
+    """None if the engine's error is within the limit, which follows from the same precision in ONNX Runtime.
+    To be called in the order of the layers: errors propagate."""
     found = relative_rms(one.engine, one.exact)
     limit = depth_limit(
         relative_rms(one.same_precision, one.same_precision_exact), rounding_floor(one.exact, roundings)

@@ -79,7 +79,7 @@ def relative_rms(some: Iterable[np.ndarray], exact: Iterable[np.ndarray]) -> flo
 
 
 def rounding_floor(exact: Iterable[np.ndarray], roundings: int) -> float:
-    """What float32 itself leaves open, in the terms of `relative_rms`: no error below it is asked for.
+    """Expected float32 rounding error in the unit of `relative_rms`; limits are never below it.
 
     The reference is computed in float32 too. n roundings in directions of their own add up to sqrt(n) units
     of 2**-24 of the values they round; n is counted in the graph (`roundings_of`).
@@ -107,7 +107,7 @@ def roundings_of(proto: onnx.ModelProto) -> int:
 
 
 def depth_limit(same_precision: float | None, least: float) -> float | None:
-    """Of the error: None without a peer to compare with. A peer that is not finite excuses nothing."""
+    """Limit of the depth error; None without a same-precision result. A non-finite one contributes 0."""
     if same_precision is None:
         return None
     return max(MOST_TIMES * same_precision if math.isfinite(same_precision) else 0.0, least)

@@ -138,7 +138,7 @@ def of_engine(path: Path, manifest: Manifest, own: LoadedGraph | None) -> Engine
 
 
 def _refuse_elsewhere(path: Path, manifest: Manifest) -> None:
-    """Compared first, opened second. An engine for a GPU that is not here is whole, and no more is known."""
+    """Checks compatibility before opening. Without the engine's GPU only its integrity can be checked."""
     try:
         check_engine(path)
     except MachineLacks as error:

@@ -84,7 +84,7 @@ class RerunViewer:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports free a moment ago, all different; who takes one in that moment makes the viewer fail, audibly."""
+    """Distinct free ports. If another process takes one first, the viewer fails with an error."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for sock in sockets:

@@ -12,7 +12,7 @@ from tosa_edge.runtime.sinks import Result, Sink
 
 # How long the end of a run waits for a viewer that hangs; its thread is a daemon and dies with the process.
 _PATIENCE_S = 3.0
-# No eye sees more than sixty a second, and what a viewer takes the model does not get.
+# Limits viewers to 60 updates a second, to save CPU time for the model.
 _SHORTEST_S = 1 / 60
 
 

@@ -86,7 +86,7 @@ def match(keys: Tensor, prefix: int, count: int) -> Tensor:
     """Which token each token becomes: keys [B, T, d] -> places [B, T] among the T - count that are left.
 
     Every second patch is compared with all between; the `count` pairs most alike become one token each.
-    Prefix tokens never merge. Who stays keeps its order, so the next layer's halves are neighbours again.
+    Prefix tokens never merge. Remaining tokens keep their order, so the next layer again compares neighbours.
     """
     patches = F.normalize(keys[:, prefix:], dim=-1)
     likeness, partner = (patches[:, ::2] @ patches[:, 1::2].transpose(1, 2)).max(-1)

@@ -125,7 +125,7 @@ def is_loopback(address: str) -> bool:
 
 
 def name_for_people(address: str, family: int) -> str:
-    """What to write into a browser for it: of all addresses, the one by which this machine leaves home."""
+    """The URL's host: for a wildcard address, the local address of the default route."""
     if ipaddress.ip_address(address.partition("%")[0]).is_unspecified:
         # Connecting a datagram socket sends nothing; it only makes the system choose a way.
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -75,7 +75,7 @@ def parsed(data: bytes) -> Request:
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
-    """No header twice: which of the two would count is what attackers ask."""
+    """Rejects duplicate headers: parsers disagree on which one counts (request smuggling)."""
     found: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -87,7 +87,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
 
 
 MOST_HEAD, MOST_BODY = 8192, 1024
-# The whole of a request must be here by then, however slowly it drips.
+# Deadline for receiving a complete request: limits slow clients.
 REQUEST_S = 5.0
 # A viewer that takes longer for one picture is cut off.
 SEND_S = 10.0

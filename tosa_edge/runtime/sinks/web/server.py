@@ -40,7 +40,7 @@ class Server:
         with self._lock:
             left = list(self._open.items())
         deadline = time.monotonic() + _PATIENCE_S
-        for _, thread in left:  # who is being told the last words gets them
+        for _, thread in left:  # connections that are sending their final response complete it
             thread.join(min(0.3, max(0, deadline - time.monotonic())))
         for connection, _ in left:
             connection.cut()

@@ -52,7 +52,7 @@ class Site:
             connection.admitted = True
             self._route(request)(connection, request)
         except HttpError as refused:
-            # Behind a token a stranger gets not a byte, not even what was wrong.
+            # With a token set, a request without it gets no response at all, not even an error.
             if connection.admitted or self._guard.token is None:
                 connection.send(Response(refused.text.encode(), status=refused.status))
 

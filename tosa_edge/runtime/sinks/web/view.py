@@ -18,7 +18,7 @@ from tosa_edge.runtime.sinks import Result
 from tosa_edge.runtime.sinks.thumbnails import depth_thumbnail, jpeg, overlay_thumbnail, picture_thumbnail
 from tosa_edge.runtime.sinks.web.controls import Controls
 
-# Nobody sees more; a model that is faster keeps its time for itself.
+# Upper limit of the page's frame rate: painting more would only cost time.
 MOST_FPS = 30
 # What the plots begin with for a viewer that comes late: a minute at that pace.
 _REMEMBERED = 60 * MOST_FPS
@@ -76,7 +76,7 @@ class View:
             self._step()
 
     def end(self) -> None:
-        """The run is over: viewers are told, and `next` waits no more."""
+        """Marks the run as ended and wakes callers of `next`."""
         with self._changed:
             self.ended = True
             self._step()
