@@ -262,7 +262,7 @@ def is_batch(frame: Any) -> bool:
 
 
 def _check_batch(frames: Any) -> None:
-    """What is wrong with the frames together; each by itself is `as_rgb_uint8` later."""
+    """What is wrong with the frames together; `as_rgb_uint8` checks each by itself later."""
     if not len(frames):
         raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
     if isinstance(frames, (list, tuple)) and any(map(is_on_gpu, frames)):

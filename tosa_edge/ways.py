@@ -30,7 +30,7 @@ _SPEC = re.compile(
 class Way:
     """A run of layers in which rows stand for tokens.
 
-    After every `anew` layers the rows are found anew. `integer` and `pairs` are shares of the 2x2 windows:
+    After every `anew` layers the rows are found anew. `whole` and `pairs` are shares of the 2x2 windows:
     those that stay whole, and those that become two pairs; the rest become one row each. `merged` is the
     share of all patches that each merging takes away.
 

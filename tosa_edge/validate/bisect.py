@@ -44,7 +44,7 @@ class LayerTensor:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first layer whose error is above its limit; `relative_rms` is None where it is not finite."""
+    """The first layer whose error is above its limit; `error` is None where it is not finite."""
 
     layer: str
     tensor: str
