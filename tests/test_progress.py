@@ -34,6 +34,6 @@ def test_a_bar_ends_where_the_run_does(monkeypatch, most, total):
         yield lambda index: None
 
     monkeypatch.setattr(progress, "progress", bar)
-    sources = [SimpleNamespace(frames=count) for count in (10, 20)]
+    sources = [SimpleNamespace(frame_count=count) for count in (10, 20)]
     with _progress_display("m on v", sources, most):
         assert totals == [total]

@@ -43,10 +43,10 @@ RUN = """
 import sys
 from pathlib import Path
 from tests.training.test_train_stages import RECIPE
-from tosa_edge.training.train_stages import fit
+from tosa_edge.training.train_stages import train_model
 from tosa_edge.training.shard_batches import Shards
 checkpoint, shards, out = map(Path, sys.argv[1:])
-fit(checkpoint, Shards(shards), out, RECIPE)
+train_model(checkpoint, Shards(shards), out, RECIPE)
 """
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class PictureSource(Source):
     fps = 1.0
-    frames = 1
+    frame_count = 1
     still = True
 
     def __init__(self, spec: str, picture: np.ndarray | None = None, name: str = "") -> None:
