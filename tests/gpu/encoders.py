@@ -117,9 +117,10 @@ def made(config: ModelConfig, batch: int, device: str) -> tuple[Encoder, Tensor]
 def fast_standard_layers() -> Iterator[None]:
     """Standard layers attend by PyTorch's fastest, or a dense encoder would be slow for no reason of ours."""
 
-    def attention(qkv: Tensor, num_heads: int, scale: float) -> Tensor:
+    def attention(qkv: Tensor, num_heads: int, scale: float, log_size: Tensor | None = None) -> Tensor:
         q, k, v = tosa.split_heads(qkv, num_heads)
-        return F.scaled_dot_product_attention(q, k, v, scale=scale).transpose(1, 2).flatten(2)
+        mask = None if log_size is None else log_size[:, None, None].to(q.dtype)
+        return F.scaled_dot_product_attention(q, k, v, mask, scale=scale).transpose(1, 2).flatten(2)
 
     before, encoder.attention = encoder.attention, attention
     try:
