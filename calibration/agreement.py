@@ -72,9 +72,9 @@ def compare(some: OutputList, exact: OutputList, kind: str) -> Agreement:
     return Agreement(scores["delta1"], scores["absrel"], float(np.mean(shares)) if shares else 1.0)
 
 
-def as_room(relative: np.ndarray) -> np.ndarray:
-    """Relative inverse depth [H, W] to metres, nearly all of it between NEAR and FAR."""
-    low, high = np.percentile(relative, (2, 98))
+def as_room(relative: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """Relative inverse depth [H, W] to metres, nearly all of it (or of `like`) between NEAR and FAR."""
+    low, high = np.percentile(relative if like is None else like, (2, 98))
     share = (relative.astype(np.float64) - low) / max(high - low, 1e-12)
     inverse = 1 / FAR + share * (1 / NEAR - 1 / FAR)
     return 1 / np.clip(inverse, 1 / metrics.MAX_EVAL_M, 1 / metrics.MIN_EVAL_M)

@@ -104,10 +104,12 @@ def _torch_to_onnx(
             outputs = self.net(*args)
             return outputs if len(output_names) > 1 or torch.is_tensor(outputs) else outputs[0]
 
-    # torch.onnx's registry warns about optional packages that we do not use.
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    # torch.onnx's registry warns about optional packages that we do not use, onnxscript's optimiser about
+    # every operator that it does not fold.
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -122,7 +124,8 @@ def _torch_to_onnx(
                 output_names=output_names,
             )
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
     assert program is not None  # with dynamo=True it never is
     return program.model_proto
 

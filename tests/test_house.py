@@ -53,7 +53,7 @@ LAYERS = (
     *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
     *("evaluation", "calibration", "validate"),
     *("inspection", "diagnosis", "bench", "builder"),
-    *("training", "cli", "__main__"),
+    *("tuning", "training", "cli", "__main__"),
 )
 FLOOR = {name: number for number, name in enumerate(LAYERS)}
 

@@ -22,12 +22,27 @@ from tosa_edge.cli import (
     inspect,
     run,
     train,
+    tune,
     validate,
 )
 from tosa_edge.cli.common import report_errors
 from tosa_edge.second_signal import end_at_second_signal
 
-VERBS = (demo, run, build, export, calibrate, distill, train, validate, evaluate, bench, inspect, doctor)
+VERBS = (
+    demo,
+    run,
+    build,
+    export,
+    calibrate,
+    tune,
+    distill,
+    train,
+    validate,
+    evaluate,
+    bench,
+    inspect,
+    doctor,
+)
 
 app = typer.Typer(
     no_args_is_help=True,

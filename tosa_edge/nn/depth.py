@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.encoder import Encoder
-from tosa_edge.nn.head import DepthHead
+from tosa_edge.nn.head import DepthHead, resize
 from tosa_edge.nn.tosa import Pattern
 
 # ImageNet's statistics, which every DINOv2 encoder was trained with.
@@ -52,6 +53,17 @@ class DepthNet(nn.Module):
         super().half()
         self.pixel_mean, self.pixel_std = _per_channel(MEAN), _per_channel(STD)
         return self
+
+
+def depth_at(net: DepthNet, image: Tensor, size: tuple[int, int], pattern: Pattern) -> Tensor:
+    """Depth [B, H, W] of pictures uint8 [B, H, W, 3] seen at that size, enlarged again."""
+    pixels = net.normalise(image)
+    seen = pixels
+    if size != pixels.shape[-2:]:
+        seen = F.interpolate(pixels.float(), size, mode="area").to(pixels.dtype)
+    features, _ = net.encoder(seen, pattern)
+    depth = net.head(features, seen)
+    return depth if seen is pixels else resize(depth[:, None], pixels)[:, 0]
 
 
 def _per_channel(values: tuple[float, ...]) -> Tensor:

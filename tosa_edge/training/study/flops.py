@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeVar
 
+from tosa_edge.nn.arithmetic import attention_cost, layer_cost, mlp_cost, prefix, rows_by_layer
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.training.study.merging_pruning import Merging, Pruning
@@ -37,20 +38,11 @@ def multiply_adds(config: ModelConfig, method: Method) -> int:
     return embedding + _selecting(config, method)
 
 
-def attention_cost(config: ModelConfig, tokens: int) -> int:
-    """Projections to queries, keys and values, the map, its product with the values, projection back."""
-    return 4 * tokens * config.dim**2 + 2 * tokens**2 * config.dim
-
-
-def mlp_cost(config: ModelConfig, tokens: int) -> int:
-    return 2 * tokens * config.dim * int(config.dim * config.mlp_ratio)
-
-
 def selector_cost(config: ModelConfig, pattern: Pattern) -> int:
     """One selection: the sampled rows of the map, and the learned selector's two mixings of its heads."""
     if pattern.selector == "random":
         return 0
-    tokens = _prefix(config) + config.tokens
+    tokens = prefix(config) + config.tokens
     cells = math.ceil(tokens / pattern.query_stride) * tokens
     hidden = 2 * config.heads if pattern.selector == "learned" else 0
     return cells * (config.dim + 2 * config.heads * hidden)
@@ -86,10 +78,12 @@ def _nearest(config: ModelConfig, target: int, methods: Sequence[M]) -> M:
 
 
 def _selecting(config: ModelConfig, pattern: Pattern) -> int:
-    everything = _prefix(config) + config.tokens
-    kept = _prefix(config) + pattern.kept(config.tokens)
+    everything = prefix(config) + config.tokens
+    kept = prefix(config) + pattern.kept(config.tokens)
+    if pattern.ways:
+        return sum(layer_cost(config, rows) for rows in rows_by_layer(config, pattern.ways))
     selective = set(pattern.layers)
-    layers = sum(_layer(config, kept if i in selective else everything) for i in range(config.layers))
+    layers = sum(layer_cost(config, kept if i in selective else everything) for i in range(config.layers))
     return layers + len(pattern.selections()) * selector_cost(config, pattern)
 
 
@@ -97,11 +91,11 @@ def _merging(config: ModelConfig, merging: Merging) -> int:
     """Attention sees the tokens before, the MLP those after; matching compares half with half."""
     total, patches = 0, config.tokens
     for count in merging.counts(config.tokens):
-        total += attention_cost(config, _prefix(config) + patches)
+        total += attention_cost(config, prefix(config) + patches)
         if count:
             total += math.ceil(patches / 2) * (patches // 2) * (config.dim // config.heads)
         patches -= count
-        total += mlp_cost(config, _prefix(config) + patches)
+        total += mlp_cost(config, prefix(config) + patches)
     return total
 
 
@@ -110,15 +104,6 @@ def _pruning(config: ModelConfig, pruning: Pruning) -> int:
     total, patches = 0, config.tokens
     counts = pruning.counts(config.tokens)
     for layer in range(config.layers):
-        total += _layer(config, _prefix(config) + patches)
+        total += layer_cost(config, prefix(config) + patches)
         patches = counts.get(layer, patches)
     return total
-
-
-def _layer(config: ModelConfig, tokens: int) -> int:
-    return attention_cost(config, tokens) + mlp_cost(config, tokens)
-
-
-def _prefix(config: ModelConfig) -> int:
-    """The class token and the registers."""
-    return 1 + config.registers

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch.nn.functional as F
-from torch import Tensor
-
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
-from tosa_edge.nn.head import resize
 from tosa_edge.nn.tosa import Pattern
 
 
@@ -45,11 +40,3 @@ def at_share(config: ModelConfig, share: float) -> Smaller:
     """A picture whose sides are about that share of the model's own."""
     rows, columns = (max(1, round(share * side)) for side in config.grid)
     return Smaller(rows * config.patch, columns * config.patch)
-
-
-def smaller_depth(net: DepthNet, pixels: Tensor, method: Smaller) -> Tensor:
-    """Normalised pictures [B, 3, H, W] -> the model's output [B, H, W]."""
-    seen = F.interpolate(pixels.float(), method.size, mode="area").to(pixels.dtype)
-    features, _ = net.encoder(seen, method.pattern)
-    depth = net.head(features, seen)
-    return resize(depth[:, None], pixels)[:, 0]

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.depth import DepthNet, depth_at
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
 from tosa_edge.training.study.merging_pruning import Merging, Pruning, merged_features, pruned_features
-from tosa_edge.training.study.smaller import Smaller, at_share, smaller_depth
+from tosa_edge.training.study.smaller import Smaller, at_share
 
 DENSE = "dense"
 GROUPS = (1, 3)
@@ -90,7 +90,7 @@ def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int
     elif isinstance(method, Pruning):
         features = pruned_features(net.encoder, pixels, method)
     elif isinstance(method, Smaller):
-        return smaller_depth(net, pixels, method)
+        return depth_at(net, pictures, method.size, method.pattern)
     else:
         kept = None
         if method.selector == "random":

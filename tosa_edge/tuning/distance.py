@@ -1,0 +1,72 @@
+"""How far a candidate is from the dense model, on pictures without labels.
+
+The dense model's depth stands for the truth. What is lost against it is not accuracy, which only labels can
+tell; but of ways that save the same, the nearer one is the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tosa_edge.calibration.agreement import as_room
+from tosa_edge.evaluation import metrics
+from tosa_edge.evaluation.edges import near_edges
+from tosa_edge.nn.depth import DepthNet, depth_at
+from tosa_edge.tuning.candidates import Candidate
+
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Means over pictures: the share of pixels that are off by more than a factor of 1.25, of all and of
+    those near edges, and the relative difference of the depth."""
+
+    loss: float
+    edges: float
+    absrel: float
+
+
+class DenseDepth:
+    """The dense model's depth for pictures, uint8 [n, H, W, 3] at its own size."""
+
+    def __init__(self, net: DepthNet, pictures: np.ndarray) -> None:
+        self.net, self.pictures = net, pictures
+        dense = Candidate("", (net.config.height, net.config.width), net.pattern)
+        self.depths = list(self._predicted(dense))
+        self.metric = net.config.output == "metric_depth"
+
+    def distance(self, candidate: Candidate) -> Distance:
+        pairs = zip(self._predicted(candidate), self.depths, strict=True)
+        found = [self._compared(depth, dense) for depth, dense in pairs]
+        loss, edges, absrel = np.nanmean(np.array(found), axis=0)
+        return Distance(float(loss), float(edges), float(absrel))
+
+    def _compared(self, depth: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
+        if self.metric:
+            found, truth = (np.clip(x, metrics.NEAREST, metrics.FARTHEST) for x in (depth, dense))
+        else:
+            found, truth = as_room(brought_to(dense, depth), like=dense), as_room(dense)
+        scores = metrics.compare(found, truth)
+        near = near_edges(truth, np.ones(truth.shape, bool))
+        edges = metrics.compare(found[near], truth[near])["delta1"] if near.any() else float("nan")
+        return 1 - scores["delta1"], 1 - edges, scores["absrel"]
+
+    def _predicted(self, candidate: Candidate) -> Iterator[np.ndarray]:
+        for begin in range(0, len(self.pictures), AT_ONCE):
+            images = torch.from_numpy(self.pictures[begin : begin + AT_ONCE])
+            with torch.inference_mode():
+                depth = depth_at(self.net, images, candidate.size, candidate.pattern)
+            yield from depth.float().numpy()
+
+
+def brought_to(dense: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Relative depth by the scale and shift that bring it nearest to the dense model's."""
+    x, y = depth.astype(np.float64), dense.astype(np.float64)
+    centred = x - x.mean()
+    scale = float((centred * (y - y.mean())).sum() / max((centred**2).sum(), np.finfo(np.float64).tiny))
+    return scale * centred + y.mean()

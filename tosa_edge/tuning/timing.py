@@ -1,0 +1,39 @@
+"""Candidates as graphs, timed against each other in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from tosa_edge.backends.opening import on_onnxruntime
+from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.bench.interleave import Variant, interleave, rows
+from tosa_edge.export.folder import export_graph
+from tosa_edge.export.metadata import info_of
+from tosa_edge.graph import LoadedGraph
+from tosa_edge.tuning.candidates import Candidate
+
+
+def timed(
+    checkpoint: Path,
+    candidates: Sequence[Candidate],
+    rounds: int,
+    threads: int = 0,
+    on_traced: Callable[[int], None] = lambda index: None,
+    on_round: Callable[[int], None] = lambda index: None,
+) -> list[dict[str, object]]:
+    """A row for each, with its ratio to the first; in ONNX Runtime on the CPU."""
+    with ExitStack() as stack:
+        variants = []
+        for index, candidate in enumerate(candidates):
+            proto = export_graph(checkpoint, candidate.pattern, size=candidate.size)
+            graph = LoadedGraph(proto, info_of(proto), candidate.name)
+            backend = on_onnxruntime(graph, threads).backend
+            backend.activate()
+            stack.callback(backend.deactivate)
+            feeds = feeds_for(graph.info)
+            variants.append(Variant(candidate.name, partial(backend.infer, feeds)))
+            on_traced(index)
+        return rows([c.name for c in candidates], interleave(variants, rounds, on_round=on_round))
