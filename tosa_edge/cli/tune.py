@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from tosa_edge.claims import claim
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.export import needs_export_extra
 from tosa_edge.cli.tables import print_table, unsigned_zero
 from tosa_edge.console import answers, console, counted, say
 from tosa_edge.errors import CheckFailed, TosaEdgeError
-from tosa_edge.model import find_checkpoint
+from tosa_edge.find_model import find_checkpoint
+from tosa_edge.output_paths import refuse_overwrites
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def main(
     """
     factor, share = _number(target, "--target", "x"), _number(budget, "--budget", "%")
     path = find_checkpoint(checkpoint)
-    claim([out], [path, images], force=force, former=holds_a_front)
+    refuse_overwrites([out], [path, images], force=force, former=holds_a_front)
     with needs_export_extra("tuning"):
         from tosa_edge.calibration.pictures import read_pictures
         from tosa_edge.nn.weights import load_depth_net

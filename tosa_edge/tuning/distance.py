@@ -48,7 +48,7 @@ class DenseDepth:
 
     def _compared(self, depth: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
         if self.metric:
-            found, truth = (np.clip(x, metrics.NEAREST, metrics.FARTHEST) for x in (depth, dense))
+            found, truth = (np.clip(x, metrics.MIN_EVAL_M, metrics.MAX_EVAL_M) for x in (depth, dense))
         else:
             found, truth = as_room(brought_to(dense, depth), like=dense), as_room(dense)
         scores = metrics.compare(found, truth)

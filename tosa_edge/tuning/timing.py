@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from tosa_edge.backends.opening import on_onnxruntime
-from tosa_edge.bench.graphs import feeds_for
+from tosa_edge.backends.opening import open_onnxruntime
 from tosa_edge.bench.interleave import Variant, interleave, rows
+from tosa_edge.bench.variant_graph import feeds_for
 from tosa_edge.export.folder import export_graph
 from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
@@ -30,7 +30,7 @@ def timed(
         for index, candidate in enumerate(candidates):
             proto = export_graph(checkpoint, candidate.pattern, size=candidate.size)
             graph = LoadedGraph(proto, info_of(proto), candidate.name)
-            backend = on_onnxruntime(graph, threads).backend
+            backend = open_onnxruntime(graph, threads).backend
             backend.activate()
             stack.callback(backend.deactivate)
             feeds = feeds_for(graph.info)
