@@ -176,11 +176,15 @@ def test_the_inner_loop_is_the_convolutions():
             continue
         scores = of["BLOCK_Q"] * of["BLOCK_K"] // (32 * of["warps"])
         multiply_adds = UNITS * 2 * of["HEADS"] * scores
-        inside = known["code"]["loops"][-1]["unit"]
+        loop = known["code"]["loops"][-1]
+        counted += 1
+        if not any(loop["unit"]):  # of few heads: the compiler has unrolled all of it into the loop around it
+            assert loop["turn"][1] >= of["HIDDEN"] // UNITS * multiply_adds, name
+            continue
+        inside = loop["unit"]
         # Before sm_90, where there are fewer columns than warps have, two warps compute the same.
         beyond = [inside[1] - times * multiply_adds for times in (1, 2)]
         assert any(0 <= more <= 2 * UNITS for more in beyond), name
-        counted += 1
     assert counted
 
 
