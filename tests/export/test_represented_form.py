@@ -6,7 +6,10 @@ import torch
 
 from tests.exported import exported
 from tests.nets import TINY, random_image, tiny_checkpoint
+from tosa_edge.engine import TENSORRT_RTX
+from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.export.metadata import info_of
+from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
 from tosa_edge.ways import parse_ways
@@ -53,3 +56,15 @@ def test_the_contract_of_a_represented_graph():
     assert {node.domain for node in model.graph.node} == {""}
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"TopK", "GatherElements", "GatherND", "ScatterElements", "ScatterND", "NonZero"}
+
+
+@pytest.mark.parametrize("precision", [pytest.param("fp32", marks=pytest.mark.slow), "fp16"])
+@pytest.mark.parametrize(
+    "spec", [pytest.param(p, marks=pytest.mark.slow) if p in SPECS[:2] else p for p in SPECS[:2] + SPECS[3:]]
+)
+def test_tensorrt_rtx_builds_it(spec, precision):
+    trt = pytest.importorskip("tensorrt_rtx")
+    model = exported(Pattern(ways=parse_ways(spec)), precision=precision)
+    plan = build_serialized_engine(trt, TENSORRT_RTX, LoadedGraph(model, info_of(model), "represented"))
+    assert plan.settings["network.plugins"] == 0
+    print(f"\n{spec} {precision}: {plan.settings['network.layers']} layers")

@@ -29,6 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tosa_edge.nn.tosa import at_least_float32
+
 Corners = list[Tensor]
 
 
@@ -110,12 +112,12 @@ def pairing(corners: Corners) -> Tensor:
     this product, because the lengths of the corners cancel.
     """
     a, b, c, d = corners
-    return ((a - d) * (b - c)).sum(-1, keepdim=True) > 0
+    return (at_least_float32(a - d) * at_least_float32(b - c)).sum(-1, keepdim=True) > 0
 
 
 def unlikeness(corners: Corners) -> Tensor:
-    """The variance within each window: four of [B, n, D] -> float32 [B, n]."""
-    a, b, c, d = (corner.float() for corner in corners)
+    """The variance within each window: four of [B, n, D] -> [B, n], float32 at least."""
+    a, b, c, d = (at_least_float32(corner) for corner in corners)
     mean = (a + b + c + d) / 4
     return ((a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2 + (d - mean) ** 2).sum(-1)
 
@@ -207,7 +209,11 @@ def group(rows: Tensor, keys: Tensor, log_size: Tensor, by: Tensor, prefix: int,
     if not count:
         return Rows(rows, by, log_size, _spread_by(by, prefix))
     size = log_size.exp()[:, prefix:, None].to(rows.dtype)
-    head, patches, keys = rows[:, :prefix], rows[:, prefix:], F.normalize(keys[:, prefix:], dim=-1)
+    head, patches, keys = (
+        rows[:, :prefix],
+        rows[:, prefix:],
+        F.normalize(at_least_float32(keys[:, prefix:]), dim=-1),
+    )
     likeness, partner = (keys[:, ::2] @ keys[:, 1::2].transpose(1, 2)).max(-1)
     order = likeness.topk(likeness.shape[1], dim=1, sorted=True).indices.to(torch.int32)
     gone, stays = order[:, :count], order[:, count:]

@@ -102,7 +102,7 @@ def previous_importance(qkv: Tensor, *, num_heads: int, query_stride: int, scale
 def score_map(qkv: Tensor, *, num_heads: int, query_stride: int, scale: float) -> Tensor:
     """Un-normalised attention of every s-th query: [B, T, 3D] -> [B, h, ceil(T / s), T], float32 at least."""
     q, k, _ = split_heads(qkv, num_heads)
-    q, k = _at_least_float32(q[:, :, ::query_stride]), _at_least_float32(k)
+    q, k = at_least_float32(q[:, :, ::query_stride]), at_least_float32(k)
     return (q * scale) @ k.transpose(-2, -1)
 
 
@@ -185,12 +185,12 @@ def split_heads(qkv: Tensor, num_heads: int) -> Sequence[Tensor]:
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float = EPSILON) -> Tensor:
     """LayerNorm over the last axis, with float32 statistics."""
-    wide = _at_least_float32(x)
+    wide = at_least_float32(x)
     normed = F.layer_norm(wide, x.shape[-1:], weight.to(wide.dtype), bias.to(wide.dtype), epsilon)
     return normed.to(x.dtype)
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 

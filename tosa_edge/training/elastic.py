@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
 from tosa_edge.training.losses import attention_divergence
+from tosa_edge.ways import Way
 
 STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
@@ -18,13 +21,35 @@ GROUPS = (1, 3)
 KEEPS = tuple(k / 20 for k in range(6, 21))
 
 
-def draw_pattern(layers: int, rng: Generator, dense: float = 0.0) -> Pattern:
-    """Dense with probability `dense`, else any group, query stride and keep; often the ones that ship."""
+# Windows whole and in pairs, from 85 % of the rows down to 38 %.
+WINDOWS = ((0.7, 0.2), (0.6, 0.3), (0.5, 0.3), (0.4, 0.4), (0.3, 0.4), (0.2, 0.4), (0.1, 0.4), (0.05, 0.35))
+
+
+def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: float = 0.0) -> Pattern:
+    """Dense with probability `dense`, else any group, query stride and keep; often the ones that ship.
+
+    Or, with probability `represented`, rows that stand for several tokens.
+    """
     if rng.random() < dense:
         return Pattern()
+    if represented and rng.random() < represented:
+        return Pattern(ways=draw_ways(layers, rng))
     keep = 0.5 if rng.random() < 0.4 else float(rng.choice(KEEPS))
     group, stride = int(rng.choice(GROUPS)), int(rng.choice(STRIDES))
     return Pattern(grouped(layers, group), keep, stride, spread=DEFAULT_SPREAD)
+
+
+def draw_ways(layers: int, rng: Generator) -> tuple[Way, ...]:
+    """One to three runs of windows, from an early layer to the last, each with fewer rows than before."""
+    first = int(rng.integers(max(1, layers // 6), max(2, layers // 3)))
+    runs = int(min(rng.integers(1, 4), layers - first))
+    shares = sorted(rng.choice(len(WINDOWS), runs, replace=False))
+    ends = [first + (layers - first) * run // runs for run in range(runs + 1)]
+    ways = []
+    for (start, stop), share in zip(pairwise(ends), shares, strict=True):
+        whole, pairs = WINDOWS[share]
+        ways.append(Way(tuple(range(start, stop)), "windows", stop - start, whole, pairs))
+    return tuple(ways)
 
 
 class SelectorLoss:

@@ -43,6 +43,7 @@ class Stage:
     steps: int
     elastic: bool = True
     taught: bool = True  # by the recipe's teacher, if it has one, which takes a third of an elastic step
+    represented: float = 0.0  # of the elastic steps: with rows that stand for several tokens
     head_rate: float = 1e-3
     encoder_rate: float = 5e-5
     layer_decay: float = 0.8
@@ -96,6 +97,7 @@ _STAGE = {
     "steps": _COUNT,
     "elastic": boolean,
     "taught": boolean,
+    "represented": _SHARE,
     "head_rate": _RATE,
     "encoder_rate": _RATE,
     "layer_decay": _SHARE,

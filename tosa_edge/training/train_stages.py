@@ -160,7 +160,7 @@ def stage_losses(
         terms["taught features"] = FEATURE_WEIGHT * feature_distance(features, taught)
         terms["taught depth"] = MATCH_WEIGHT * depth_distance(predicted, shown)
     if stage.elastic:
-        some, _ = net.encoder(image, draw_pattern(net.config.layers, rng))
+        some, _ = net.encoder(image, draw_pattern(net.config.layers, rng, represented=stage.represented))
         guess = net.head(some, image)
         terms["selective"] = SELECTIVE_WEIGHT * depth_loss(guess, depth)
         terms["features"] = FEATURE_WEIGHT * feature_distance(some, [f.detach() for f in features])
