@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tosa_edge.pictures.fit import fit_for
-from tosa_edge.runtime.overlay import DARKEST, kept_share, overlay
+from tosa_edge.runtime.overlay import DARKEST, OUTLINE, kept_share, outlines, overlay
 
 
 def test_share_counts_the_selections_that_kept_a_patch():
@@ -32,3 +33,17 @@ def test_it_undoes_the_fit():
         assert (drawn[:, bright] == 100).all()
         assert (drawn[:, 100:] == 25).all()
     assert (drawn[:, :50] == 25).all(), "what a crop leaves out was never looked at"
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_what_shares_a_row_is_outlined(scale):
+    """Two pairs, one above the other: a line between them and none within."""
+    rows = np.array([[0, 0], [1, 1]], np.int32)
+    size = (28 * scale, 28 * scale)
+    picture = np.zeros((*size, 3), np.uint8)
+    drawn = outlines(picture, rows, fit_for(size, (28, 28), "stretch"))
+    lines = (drawn == OUTLINE).all(-1)
+    assert lines[14 * scale].all()
+    assert not lines[: 14 * scale - scale].any()
+    assert not lines[14 * scale + scale :].any()
+    assert not picture.any()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # How much of a patch's light is left when no selection kept it.
 DARKEST = 0.25
 OUTLINE = (255, 210, 60)
+_LINES = 400  # of an outline make the longer side of a picture
 
 
 def drawn_tokens(picture: np.ndarray, prediction: Prediction, info: GraphInfo, fit: Fit) -> np.ndarray | None:
@@ -41,9 +42,12 @@ def outlines(picture: np.ndarray, rows: np.ndarray, fit: Fit) -> np.ndarray:
     down, across = fit.size[0] // rows.shape[0], fit.size[1] // rows.shape[1]
     field = rows.repeat(down, axis=0).repeat(across, axis=1).astype(np.float32)
     field = fit.backward(field, outside=-1.0, nearest=True)
+    borders = np.zeros(field.shape, np.uint8)
+    borders[1:] |= field[1:] != field[:-1]
+    borders[:, 1:] |= field[:, 1:] != field[:, :-1]
+    width = max(1, round(max(field.shape) / _LINES))  # to be seen when the picture is made smaller
     drawn = picture.copy()
-    drawn[1:][field[1:] != field[:-1]] = OUTLINE
-    drawn[:, 1:][field[:, 1:] != field[:, :-1]] = OUTLINE
+    drawn[opencv().dilate(borders, np.ones((width, width), np.uint8)) > 0] = OUTLINE
     return drawn
 
 
