@@ -42,7 +42,7 @@ def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: f
 def draw_ways(layers: int, rng: Generator) -> tuple[Way, ...]:
     """One to three runs of windows, from an early layer to the last, each with fewer rows than before."""
     first = int(rng.integers(max(1, layers // 6), max(2, layers // 3)))
-    runs = int(min(rng.integers(1, 4), layers - first))
+    runs = min(int(rng.integers(1, 4)), layers - first)
     shares = sorted(rng.choice(len(WINDOWS), runs, replace=False))
     ends = [first + (layers - first) * run // runs for run in range(runs + 1)]
     ways = []
