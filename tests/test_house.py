@@ -43,7 +43,7 @@ def test_nothing_on_the_device_imports_torch(path):
 LAYERS = (
     *("errors", "strict_json", "limits", "machine", "console", "progress", "field_checks", "files"),
     *(
-        "ways",
+        "row_sharing",
         "graph_info",
         "find_model",
         "finite",

@@ -25,7 +25,7 @@ def installed(path: Path) -> bool:
 
 
 @pytest.fixture
-def told(monkeypatch) -> dict[str, Any]:
+def setup_arguments(monkeypatch) -> dict[str, Any]:
     """What setup.py tells setuptools."""
     setuptools = pytest.importorskip("setuptools", reason="setuptools is not installed")
     found: dict[str, Any] = {}
@@ -35,19 +35,19 @@ def told(monkeypatch) -> dict[str, Any]:
     return found
 
 
-def folder_of(package: str, told: dict[str, Any]) -> Path:
-    for mapped, folder in told["package_dir"].items():
+def folder_of(package: str, setup_arguments: dict[str, Any]) -> Path:
+    for mapped, folder in setup_arguments["package_dir"].items():
         if f"{package}.".startswith(f"{mapped}."):
             package = folder + package.removeprefix(mapped)
     return ROOT / package.replace(".", "/")
 
 
-def test_all_that_is_no_module_is_named(told):
+def test_all_that_is_no_module_is_named(setup_arguments):
     named = {
         path
-        for package, patterns in told["package_data"].items()
+        for package, patterns in setup_arguments["package_data"].items()
         for pattern in patterns
-        for path in folder_of(package, told).glob(pattern)
+        for path in folder_of(package, setup_arguments).glob(pattern)
     }
     there = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
     assert {p for p in there if p.suffix not in (".py", ".pyc") and installed(p)} == {
@@ -55,8 +55,8 @@ def test_all_that_is_no_module_is_named(told):
     }
 
 
-def test_every_package_is_named_but_the_programs_for_a_clone(told):
-    named = {folder_of(package, told) for package in told["packages"]}
+def test_every_package_is_named_but_the_programs_for_a_clone(setup_arguments):
+    named = {folder_of(package, setup_arguments) for package in setup_arguments["packages"]}
     there = {path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("__init__.py")}
     assert named == {folder for folder in there if installed(folder)}
     assert all(folder in there for folder in LEFT_OUT)

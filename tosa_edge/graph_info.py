@@ -8,8 +8,8 @@ from typing import Any
 
 from tosa_edge.field_checks import Check, exact_fields, integer, line, list_of, number, one_of
 from tosa_edge.limits import PIXELS, TOKENS
+from tosa_edge.row_sharing import Way
 from tosa_edge.strict_json import read_object
-from tosa_edge.ways import Way
 
 KEY = "tosa"
 OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")

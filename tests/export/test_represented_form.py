@@ -12,7 +12,7 @@ from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
-from tosa_edge.ways import parse_ways
+from tosa_edge.row_sharing import parse_ways
 
 SPECS = (
     "pairs:1-3/2",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.nets import TINY, random_image, tiny_net
 from tosa_edge.nn.represented import Grid, counts, group, pairing, share_windows, unlikeness
 from tosa_edge.nn.tosa import Pattern, attention
-from tosa_edge.ways import parse_ways
+from tosa_edge.row_sharing import parse_ways
 
 GRIDS = st.builds(Grid, st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
 SHARES = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda s: sum(s) <= 1)

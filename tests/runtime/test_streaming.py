@@ -46,11 +46,11 @@ def test_a_warm_up_runs_both_forms_and_remembers_nothing(forms, monkeypatch):
     model, ran = StreamingModel(full, reuse, EveryNFrames(10)), []
     for form in forms:
 
-        def seen(frame, kept=None, *, form=form, predict=form.predict):
+        def recorded(frame, kept=None, *, form=form, predict=form.predict):
             ran.append(form)
             return predict(frame, kept=kept)
 
-        monkeypatch.setattr(form, "predict", seen)
+        monkeypatch.setattr(form, "predict", recorded)
     model.warm_up(tiny.picture(seed=1))
     assert ran == [full, reuse]
     assert (model.refreshes, model.reuses) == (0, 0)

@@ -3,8 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.elastic import draw_pattern
-from tosa_edge.ways import parse_ways
 
 
 @pytest.mark.parametrize("layers", [2, 4, 12, 24])

@@ -13,11 +13,11 @@ from tosa_edge.cli import app
 from tosa_edge.nn.arithmetic import encoder_cost, rows_by_layer
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
+from tosa_edge.row_sharing import parse_ways
 from tosa_edge.tuning.candidates import DENSE, Candidate, candidates, sizes
 from tosa_edge.tuning.distance import DenseDepth, Distance
 from tosa_edge.tuning.front import Point, choose, front
 from tosa_edge.tuning.tune import worth_timing
-from tosa_edge.ways import parse_ways
 
 NUMBERS = {"loss": st.floats(0, 1), "edges": st.just(0.0), "ratio": st.floats(0.1, 9), "p50_ms": st.just(1.0)}
 POINTS = st.lists(st.builds(Point, name=st.text("abc", max_size=3), **NUMBERS), max_size=12)

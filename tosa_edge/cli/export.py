@@ -14,7 +14,7 @@ from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.find_model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
 from tosa_edge.output_paths import refuse_overwrites
-from tosa_edge.ways import parse_ways
+from tosa_edge.row_sharing import parse_ways
 
 if TYPE_CHECKING:
     from tosa_edge.graph_info import GraphInfo

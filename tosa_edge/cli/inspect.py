@@ -8,7 +8,7 @@ import typer
 
 from tosa_edge.cli.common import JsonFlag, emit
 from tosa_edge.console import answers
-from tosa_edge.ways import Way
+from tosa_edge.row_sharing import Way
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.represented import counts
-from tosa_edge.ways import Way
+from tosa_edge.row_sharing import Way
 
 
 def attention_cost(config: ModelConfig, tokens: int) -> int:

@@ -27,7 +27,7 @@ from tosa_edge.nn.tosa import (
     split_heads,
     with_prefix,
 )
-from tosa_edge.ways import Way
+from tosa_edge.row_sharing import Way
 
 
 class LayerNorm(nn.LayerNorm):

@@ -37,7 +37,7 @@ from tosa_edge.plugins import (
     TOKEN_IMPORTANCE_PREVIOUS,
     TOKEN_SCATTER,
 )
-from tosa_edge.ways import Way
+from tosa_edge.row_sharing import Way
 
 EPSILON = 1e-6
 

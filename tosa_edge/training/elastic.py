@@ -12,8 +12,8 @@ from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
+from tosa_edge.row_sharing import Way
 from tosa_edge.training.losses import attention_divergence
-from tosa_edge.ways import Way
 
 STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.ways import parse_ways
+from tosa_edge.row_sharing import parse_ways
 
 DENSE = "dense"
 # Of each side of the picture.
@@ -39,7 +39,7 @@ def candidates(config: ModelConfig) -> list[Candidate]:
             _name(config, size, spec), size, Pattern(ways=parse_ways(spec, config.layers) if spec else ())
         )
         for size in sizes(config)
-        for spec in ("", *ways(config.layers))
+        for spec in ("", *sharing_specs(config.layers))
     ]
 
 
@@ -52,7 +52,7 @@ def sizes(config: ModelConfig) -> list[tuple[int, int]]:
     return [(size[0], size[1]) for size in dict.fromkeys(found)]
 
 
-def ways(layers: int) -> list[str]:
+def sharing_specs(layers: int) -> list[str]:
     """From a sixth or a quarter of the layers on: in the first ones sharing costs most."""
     found = []
     for shares in WINDOWS:

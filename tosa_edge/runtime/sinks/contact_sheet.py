@@ -37,7 +37,7 @@ class ContactSheetSink(Sink):
         if not self._panels:
             return self.abort()
         cv2 = opencv()
-        sheet = cv2.cvtColor(self.sheet(), cv2.COLOR_RGB2BGR)
+        sheet = cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR)
         data = cv2.imencode(".png", sheet)[1].tobytes()
         try:
             self._pending.path.write_bytes(data)
@@ -50,7 +50,7 @@ class ContactSheetSink(Sink):
     def abort(self) -> None:
         self._pending.abort()
 
-    def sheet(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
         """RGB uint8: the chosen panels in rows, on white."""
         wanted = min(self._count, len(self._panels))
         places = np.linspace(0, len(self._panels) - 1, wanted).round().astype(int)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.ways import Way, parse_ways
+from tosa_edge.row_sharing import Way, parse_ways
 
 
 @pytest.mark.parametrize(
