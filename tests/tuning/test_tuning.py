@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.cli import app
+from tosa_edge.files import sha256_of
 from tosa_edge.nn.arithmetic import encoder_cost, rows_by_layer
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
@@ -17,7 +18,7 @@ from tosa_edge.row_sharing import parse_ways
 from tosa_edge.tuning.candidates import DENSE, Candidate, candidates, sizes
 from tosa_edge.tuning.distance import DenseDepth, Distance
 from tosa_edge.tuning.front import Point, choose, front
-from tosa_edge.tuning.tune import worth_timing
+from tosa_edge.tuning.tune import _Tried, worth_timing
 
 NUMBERS = {"loss": st.floats(0, 1), "edges": st.just(0.0), "ratio": st.floats(0.1, 9), "p50_ms": st.just(1.0)}
 POINTS = st.lists(st.builds(Point, name=st.text("abc", max_size=3), **NUMBERS), max_size=12)
@@ -130,6 +131,17 @@ def test_tune_writes_a_front_and_the_model_that_was_asked_for(tmp_path, pictures
     assert again.exit_code == 1
     assert "nothing that was tried is 900 times as fast" in again.stderr
     assert json.loads(again.stdout)["tried"] == found["tried"]  # nothing is compared twice
+
+
+def test_of_other_pictures_nothing_is_remembered(tmp_path):
+    net, checkpoint = tiny_net(), tiny_checkpoint(tmp_path)
+    smaller = candidates(TINY)[8]
+    found = []
+    for seed in (0, 1, 0):
+        pictures = random_image(2, seed=seed).numpy()
+        known = _Tried(tmp_path / "tried.json", sha256_of(checkpoint), pictures)
+        found.append(known.distance(smaller, DenseDepth(net, pictures)))
+    assert found[0] == found[2] != found[1]
 
 
 def test_aims_that_are_no_numbers_are_refused(tmp_path, pictures):

@@ -64,13 +64,14 @@ def main(
         from tosa_edge.tuning.front import choose
         from tosa_edge.tuning.tune import tune
 
-    config = load_depth_net(path).config
-    pictures, refused = read_pictures(images, (config.height, config.width), most)
+    net = load_depth_net(path)
+    pictures, refused = read_pictures(images, (net.config.height, net.config.width), most)
     say_refused(refused)
     out.mkdir(parents=True, exist_ok=True)
     with console.status("comparing with dense") as status:
         tuned = tune(
             path,
+            net,
             pictures,
             out,
             rounds=rounds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from tosa_edge import machine
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.files import sha256_of
 from tosa_edge.nn.arithmetic import encoder_cost
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.depth import DepthNet
 from tosa_edge.tuning.candidates import Candidate, candidates
 from tosa_edge.tuning.distance import DenseDepth, Distance
 from tosa_edge.tuning.front import Point, front
@@ -37,6 +38,7 @@ class Tuned:
 
 def tune(
     checkpoint: Path,
+    net: DepthNet,
     pictures: np.ndarray,
     scratch: Path,
     *,
@@ -44,11 +46,11 @@ def tune(
     threads: int = 0,
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Tuned:
-    """Pictures are uint8 [n, H, W, 3] at the model's size; `scratch` is where it goes on from."""
-    net = load_depth_net(checkpoint)
+    """`net` is the checkpoint's, pictures are uint8 [n, H, W, 3] at its size; `scratch` is where it goes on
+    from."""
     every = candidates(net.config)
     dense = DenseDepth(net, pictures)
-    known = _Tried(scratch / TRIED, sha256_of(checkpoint), len(pictures))
+    known = _Tried(scratch / TRIED, sha256_of(checkpoint), pictures)
     tried: dict[str, Distance] = {}
     for number, candidate in enumerate(every[1:], 1):
         tried[candidate.name] = known.distance(candidate, dense)
@@ -88,10 +90,11 @@ def _point(name: str, distance: Distance, row: dict[str, Any]) -> Point:
 
 
 class _Tried:
-    """Distances on the disk, of one checkpoint and so many pictures; of any other they are forgotten."""
+    """Distances on the disk, of one checkpoint and these very pictures; of any other they are forgotten."""
 
-    def __init__(self, path: Path, digest: str, pictures: int) -> None:
-        self._path, self._key = path, {"weights_sha256": digest, "pictures": pictures}
+    def __init__(self, path: Path, digest: str, pictures: np.ndarray) -> None:
+        seen = hashlib.sha256(pictures.tobytes()).hexdigest()
+        self._path, self._key = path, {"weights_sha256": digest, "pictures_sha256": seen}
         self._found: dict[str, dict[str, float]] = {}
         try:
             stored = json.loads(path.read_text())
