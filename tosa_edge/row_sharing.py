@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
@@ -71,6 +72,12 @@ class Way:
     def __str__(self) -> str:
         shares = {"windows": f"={self.whole:g},{self.pairs:g}", "groups": f"={self.merged:g}"}
         return f"{self.way}{shares.get(self.way, '')}:{self.layers[0]}-{self.layers[-1]}/{self.anew}"
+
+
+def split_layers(layers: range, runs: int) -> list[range]:
+    """Layers in so many runs of nearly the same length."""
+    ends = [len(layers) * n // runs for n in range(runs + 1)]
+    return [layers[a:b] for a, b in pairwise(ends)]
 
 
 def parse_ways(spec: str, layers: int = MOST_LAYERS) -> tuple[Way, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
@@ -12,7 +10,7 @@ from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
-from tosa_edge.row_sharing import Way
+from tosa_edge.row_sharing import Way, split_layers
 from tosa_edge.training.losses import attention_divergence
 
 STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
@@ -44,12 +42,10 @@ def draw_ways(layers: int, rng: Generator) -> tuple[Way, ...]:
     first = int(rng.integers(max(1, layers // 6), max(2, layers // 3)))
     runs = min(int(rng.integers(1, 4)), layers - first)
     shares = sorted(rng.choice(len(WINDOWS), runs, replace=False))
-    ends = [first + (layers - first) * run // runs for run in range(runs + 1)]
-    ways = []
-    for (start, stop), share in zip(pairwise(ends), shares, strict=True):
-        whole, pairs = WINDOWS[share]
-        ways.append(Way(tuple(range(start, stop)), "windows", stop - start, whole, pairs))
-    return tuple(ways)
+    return tuple(
+        Way(tuple(run), "windows", len(run), *WINDOWS[share])
+        for run, share in zip(split_layers(range(first, layers), runs), shares, strict=True)
+    )
 
 
 class SelectorLoss:

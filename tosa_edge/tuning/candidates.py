@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.row_sharing import parse_ways
+from tosa_edge.row_sharing import parse_ways, split_layers
 
 DENSE = "dense"
 # Of each side of the picture.
@@ -57,7 +56,7 @@ def sharing_specs(layers: int) -> list[str]:
     found = []
     for shares in WINDOWS:
         first = max(1, layers // (4 if len(shares) == 1 else 6))
-        runs = _runs(range(first, layers), len(shares))
+        runs = split_layers(range(first, layers), len(shares))
         if all(runs):
             parts = zip(runs, shares, strict=True)
             found.append("+".join(f"windows={w:g},{p:g}:{run[0]}-{run[-1]}" for run, (w, p) in parts))
@@ -65,12 +64,6 @@ def sharing_specs(layers: int) -> list[str]:
     return found + [
         f"groups={m:g}:{first}-{layers - 1}/{max(1, layers // 4)}" for m in MERGED if layers > first
     ]
-
-
-def _runs(layers: range, parts: int) -> list[range]:
-    """Equal runs; the last takes what is over."""
-    ends = [len(layers) * n // parts for n in range(parts + 1)]
-    return [layers[a:b] for a, b in pairwise(ends)]
 
 
 def _name(config: ModelConfig, size: tuple[int, int], spec: str) -> str:
