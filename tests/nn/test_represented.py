@@ -43,15 +43,19 @@ def assert_rows_stand_for_their_tokens(share, x, grid):
     torch.testing.assert_close(restored[:, :prefix], changed[:, :prefix])
 
 
+def corners_of(x, grid):
+    windows, _ = grid.places()
+    return [x[:, grid.prefix + corner] for corner in windows.T]
+
+
 @given(grid=GRIDS)
 @settings(max_examples=60, deadline=None)
-def test_windows_split_and_join(grid):
-    x = tokens(grid)
-    prefix, corners, singles = grid.split(x)
-    assert len(corners) == 4
-    assert all(corner.shape[1] == grid.windows for corner in corners)
-    assert (0 if singles is None else singles.shape[1]) == grid.singles
-    assert torch.equal(grid.join(prefix, corners, singles), x)
+def test_every_patch_is_in_one_window_or_in_none(grid):
+    windows, singles = grid.places()
+    assert windows.shape == (grid.windows, 4)
+    assert singles.shape == (grid.singles,)
+    assert sorted([*windows.flatten().tolist(), *singles.tolist()]) == list(range(grid.rows * grid.columns))
+    assert (windows - windows[:, :1] == [0, 1, grid.columns, grid.columns + 1]).all()
 
 
 @given(grid=GRIDS, shares=SHARES, seed=st.integers(0, 99))
@@ -67,11 +71,11 @@ def test_every_patch_has_a_row_that_is_the_mean_of_those_it_stands_for(grid, sha
 @given(grid=GRIDS.filter(lambda grid: grid.windows > 0), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_pairs_are_neighbours_and_the_more_alike_ones(grid, seed):
-    _, corners, _ = grid.split(tokens(grid, seed=seed))
+    corners = corners_of(tokens(grid, seed=seed), grid)
     a, b, c, d = corners
     across = ((a - b) ** 2 + (c - d) ** 2).sum(-1)
     down = ((a - c) ** 2 + (b - d) ** 2).sum(-1)
-    assert torch.equal(pairing(corners)[..., 0], across < down)
+    assert torch.equal(pairing(corners), across < down)
 
 
 @given(grid=GRIDS.filter(lambda grid: grid.windows > 2), seed=st.integers(0, 99))
@@ -81,8 +85,8 @@ def test_the_windows_that_stay_whole_are_the_most_unlike(grid, seed):
     share = share_windows(x, grid, whole=0.4, pairs=0.3)
     number = members(share, grid)
     size = (number @ number.sum(1)[..., None])[..., 0]  # [B, N]: how many share the row of a patch
-    _, corners, _ = grid.split(torch.cat((x[:, : grid.prefix, :1], size[..., None]), dim=1))
-    kind, score = corners[0][..., 0], unlikeness(grid.split(x)[1])
+    windows, _ = grid.places()
+    kind, score = size[:, windows[:, 0]], unlikeness(corners_of(x, grid))
     for one, scores in zip(kind, score, strict=True):
         limits = [scores[one == size] for size in (1, 2, 4)]
         ordered = [part for part in limits if len(part)]

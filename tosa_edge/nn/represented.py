@@ -25,11 +25,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tosa_edge.nn.tosa import at_least_float32
+from tosa_edge.nn.tosa import at_least_float32, with_prefix
 
 Corners = list[Tensor]
 
@@ -41,17 +42,16 @@ class Rows:
     rows      [B, K, D], prefix tokens first
     by        int32 [B, N], the row that stands for each patch, counted without the prefix
     log_size  [1 or B, K], of how many tokens a row is the mean
-    spread    brings a change of the rows [B, K, E] to the tokens [B, T, E]
     """
 
     rows: Tensor
     by: Tensor
     log_size: Tensor
-    spread: Callable[[Tensor], Tensor]
 
     def restore(self, x: Tensor, rows: Tensor) -> Tensor:
         """The tokens [B, T, D] as they are when their rows have become `rows`."""
-        return x + self.spread(rows - self.rows)
+        prefix = x.shape[1] - self.by.shape[1]
+        return x + take_rows(rows - self.rows, with_prefix(self.by, prefix))
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
@@ -77,73 +77,37 @@ class Grid:
         """Patches in no window."""
         return self.rows * self.columns - 4 * self.windows
 
-    def split(self, x: Tensor) -> tuple[Tensor, Corners, Tensor | None]:
-        """x [B, T, E] -> prefix [B, P, E], the windows' corners, four of [B, n, E], and the rest, or None."""
-        down, across = self.rows // 2, self.columns // 2
-        patches = x[:, self.prefix :].unflatten(1, (self.rows, self.columns))
-        even = patches[:, : 2 * down, : 2 * across].unflatten(2, (across, 2)).unflatten(1, (down, 2))
-        corners = [even[:, :, i, :, j].flatten(1, 2) for i in (0, 1) for j in (0, 1)]
-        right, bottom = patches[:, : 2 * down, 2 * across :], patches[:, 2 * down :]
-        alone = [part.flatten(1, 2) for part in (right, bottom) if part.numel()]
-        return x[:, : self.prefix], corners, torch.cat(alone, dim=1) if alone else None
-
-    def join(self, prefix: Tensor, corners: Corners, singles: Tensor | None) -> Tensor:
-        """The inverse of `split`."""
-        if not self.windows:
-            return prefix if singles is None else torch.cat((prefix, singles), dim=1)
-        down, across = self.rows // 2, self.columns // 2
-        lines = [
-            torch.cat(pair, dim=-1).unflatten(1, (down, across)).flatten(2)  # [B, r, C * E]: lines of patches
-            for pair in (corners[:2], corners[2:])
-        ]
-        patches = torch.cat(lines, dim=2).view(len(prefix), 2 * down, 2 * across, -1)
-        if singles is None:
-            return torch.cat((prefix, patches.flatten(1, 2)), dim=1)
-        beside = 2 * down * (self.columns % 2)
-        if beside:
-            patches = torch.cat((patches, singles[:, :beside].unflatten(1, (2 * down, 1))), dim=2)
-        return torch.cat((prefix, patches.flatten(1, 2), singles[:, beside:]), dim=1)
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The patches of every window, its corners in raster order, [n, 4], and those in none, [singles]."""
+        patches = np.arange(self.rows * self.columns).reshape(self.rows, self.columns)
+        down, across = self.rows // 2 * 2, self.columns // 2 * 2
+        inside = patches[:down, :across].reshape(down // 2, 2, across // 2, 2)
+        beside, below = patches[:down, across:], patches[down:]
+        return inside.swapaxes(1, 2).reshape(-1, 4), np.concatenate((beside.ravel(), below.ravel()))
 
 
 def pairing(corners: Corners) -> Tensor:
-    """Whether a window's pairs are horizontal: four of [B, n, D] -> bool [B, n, 1].
+    """Whether a window's pairs are horizontal: four of [B, n, D] -> bool [B, n].
 
     By squared distances: those within the vertical pairs less those within the horizontal ones are twice
     this product, because the lengths of the corners cancel.
     """
     a, b, c, d = corners
-    return (at_least_float32(a - d) * at_least_float32(b - c)).sum(-1, keepdim=True) > 0
+    return ((a - d) * (b - c)).sum(-1) > 0
 
 
 def unlikeness(corners: Corners) -> Tensor:
-    """The variance within each window: four of [B, n, D] -> [B, n], float32 at least."""
-    a, b, c, d = (at_least_float32(corner) for corner in corners)
-    mean = (a + b + c + d) / 4
-    return ((a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2 + (d - mean) ** 2).sum(-1)
+    """The variance within each window, times four: four of [B, n, D] -> [B, n].
 
-
-def _whole(corners: Corners) -> tuple[Corners, Callable[[Corners], Corners]]:
-    return corners, lambda rows: rows
-
-
-def _pairs(corners: Corners) -> tuple[Corners, Callable[[Corners], Corners]]:
-    """Two rows: the mean of the first corner and its neighbour, and that of the other two."""
+    Of the two diagonals and of the difference of their sums: three squares instead of four, and no mean.
+    """
     a, b, c, d = corners
-    horizontal = pairing(corners)
-    rows = [(a + torch.where(horizontal, b, c)) / 2, (d + torch.where(horizontal, c, b)) / 2]
-
-    def spread(rows: Corners) -> Corners:
-        first, last = rows
-        return [first, torch.where(horizontal, first, last), torch.where(horizontal, last, first), last]
-
-    return rows, spread
+    return (squares(a - d) + squares(b - c)) / 2 + squares(a + d - (b + c)) / 4
 
 
-def _one(corners: Corners) -> tuple[Corners, Callable[[Corners], Corners]]:
-    return [sum(corners[1:], corners[0]) / 4], lambda rows: 4 * rows
-
-
-KINDS = ((_whole, 1), (_pairs, 2), (_one, 4))  # and of how many tokens a row is the mean
+def squares(x: Tensor) -> Tensor:
+    """[B, n, D] -> [B, n]: for hosts one operator, without a tensor of squares."""
+    return torch.linalg.vector_norm(x, dim=-1) ** 2
 
 
 def share_windows(
@@ -154,44 +118,35 @@ def share_windows(
     pairs: float = 1.0,
     score: Callable[[Corners], Tensor] = unlikeness,
 ) -> Rows:
-    """Shares of the windows that stay whole, and that become two pairs; the rest become one row each."""
+    """Shares of the windows that stay whole, and that become two pairs; the rest become one row each.
+
+    Patches are put in an order in which those of one row are neighbours: first those in no window, then whole
+    windows, pairs, and the rest. Then rows are means of what lies side by side.
+    """
     numbers = counts(grid.windows, whole, pairs)
-    prefix, corners, singles = grid.split(x)
-    rank = None
+    # Constants of the graph.
+    windows, singles = (torch.from_numpy(index).to(x.device) for index in grid.places())
+    sizes = [1] * (grid.singles + 4 * numbers[0]) + [2] * (2 * numbers[1]) + [4] * numbers[2]
+    row_of = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(x.device)
+    log_size = torch.tensor([[0.0] * grid.prefix + [math.log(n) for n in sizes]], device=x.device)
+
+    prefix, patches = x[:, : grid.prefix], x[:, grid.prefix :]
+    corners = [at_least_float32(patches.index_select(1, corner)) for corner in windows.unbind(1)]
+    order = windows.expand(len(x), -1, -1)
+    if numbers[1]:
+        order = torch.where(pairing(corners)[..., None], order, windows[:, [0, 2, 1, 3]])
     if max(numbers) < grid.windows:
-        order = score(corners).topk(grid.windows, dim=1, sorted=True).indices.to(torch.int32)
-        rank = order.topk(grid.windows, dim=1, largest=False, sorted=True).indices  # where each window went
-        corners = list(take_rows(torch.cat(corners, dim=-1), order).chunk(4, dim=-1))
-    rows = [prefix] if singles is None else [prefix, singles]
-    sizes, spreads = [0.0] * (grid.prefix + grid.singles), []
-    start = 0
-    for (share, size), number in zip(KINDS, numbers, strict=True):
-        if number:
-            some, spread = share([corner.narrow(1, start, number) for corner in corners])
-            rows += some
-            sizes += [math.log(size)] * number * len(some)
-            spreads.append((len(some), spread))
-            start += number
-    lengths = [part.shape[1] for part in rows]
-
-    def spread_all(change: Tensor) -> Tensor:
-        head, *parts = change.split(lengths, dim=1)
-        alone = parts.pop(0) if grid.singles else None
-        shared = []
-        for many, spread in spreads:
-            shared.append(spread(parts[:many]))
-            parts = parts[many:]
-        corners = [
-            torch.cat(kinds, dim=1) if len(kinds) > 1 else kinds[0] for kinds in zip(*shared, strict=True)
-        ]
-        if rank is not None:
-            corners = list(take_rows(torch.cat(corners, dim=-1), rank).chunk(4, dim=-1))
-        return grid.join(head, corners, alone)
-
-    count = torch.arange(sum(lengths) - grid.prefix, dtype=torch.float32, device=x.device)
-    numbered = F.pad(count, (grid.prefix, 0)).expand(len(x), -1).unsqueeze(-1)
-    by = spread_all(numbered)[:, grid.prefix :, 0].to(torch.int32)
-    return Rows(torch.cat(rows, dim=1), by, torch.tensor([sizes], device=x.device), spread_all)
+        ranked = score(corners).topk(grid.windows, dim=1, sorted=True).indices
+        order = take_rows(order, ranked)
+    order = order.flatten(1)
+    if grid.singles:
+        order = torch.cat((singles.expand(len(x), -1), order), dim=1)
+    lengths = (len(singles) + 4 * numbers[0], 4 * numbers[1], 4 * numbers[2])
+    alone, paired, rest = take_rows(patches, order).split(lengths, dim=1)
+    rows = [prefix, alone] if lengths[0] else [prefix]
+    rows += [part.unflatten(1, (-1, n)).mean(2) for n, part in ((2, paired), (4, rest)) if part.shape[1]]
+    by = torch.zeros_like(order).scatter(1, order, row_of.expand(len(x), -1)).to(torch.int32)
+    return Rows(torch.cat(rows, dim=1), by, log_size)
 
 
 def counts(windows: int, whole: float, pairs: float) -> tuple[int, int, int]:
@@ -207,7 +162,7 @@ def group(rows: Tensor, keys: Tensor, log_size: Tensor, by: Tensor, prefix: int,
     rows [B, K, D], their keys [B, K, d] and log_size [B, K]; by [B, N], what stood for the patches so far.
     """
     if not count:
-        return Rows(rows, by, log_size, _spread_by(by, prefix))
+        return Rows(rows, by, log_size)
     size = log_size.exp()[:, prefix:, None].to(rows.dtype)
     head, patches, keys = (
         rows[:, :prefix],
@@ -235,11 +190,7 @@ def group(rows: Tensor, keys: Tensor, log_size: Tensor, by: Tensor, prefix: int,
     by = place.gather(1, by.long()).to(torch.int32)
     sizes = torch.cat((take_rows(size[:, ::2], stays), total), dim=1)[..., 0]
     new = torch.cat((head, take_rows(even, stays), joined), dim=1)
-    return Rows(new, by, F.pad(sizes.float().log(), (prefix, 0)), _spread_by(by, prefix))
-
-
-def _spread_by(by: Tensor, prefix: int) -> Callable[[Tensor], Tensor]:
-    return lambda change: torch.cat((change[:, :prefix], take_rows(change[:, prefix:], by)), dim=1)
+    return Rows(new, by, F.pad(sizes.float().log(), (prefix, 0)))
 
 
 def interleave(even: Tensor, odd: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Label-free: the dense model teaches the selective ones, on nothing but pictures.
+"""Label-free: the dense model teaches those that save arithmetic, on nothing but pictures.
 
 Stage one trains the selectors alone: each is to predict the next layer's attention map. Stage two trains all
-weights with tokens being skipped, towards the features and the depth that the dense model, as it was at the
-start, gives for the same pictures. Every step skips by another pattern, and some skip nothing, so that the
-dense graph over the same weights stays what it was.
+weights with tokens being skipped or sharing rows, towards the features and the depth that the dense model, as
+it was at the start, gives for the same pictures. Every step takes another pattern, and some are dense, so
+that the dense graph over the same weights stays what it was.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from torch import Tensor
 
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.loop import STATE, LoopSettings, train
 from tosa_edge.training.losses import depth_distance, feature_distance
 from tosa_edge.training.parallel import device, process_rank
 from tosa_edge.training.record import keep_distillation
-from tosa_edge.training.shard_batches import augment, batch_indices
+from tosa_edge.training.shard_batches import augment, batch_indices, shrunk
 from tosa_edge.training.state import Masters, compute_type, step_of
 
 QUERY_STRIDE = 8
@@ -32,16 +33,31 @@ QUERY_STRIDE = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long, and how fast."""
+    """How long, how fast, and what for.
+
+    `represented` of the steps that are not dense have rows that stand for several tokens: those of `ways`, or
+    any; at 1 no selector is trained. `sizes`: (height, width) that every step draws one of; none: its own.
+    """
 
     selector_steps: int = 200
     steps: int = 600
     batch: int = 8
     selector_rate: float = 1e-3
     rate: float = 2e-5
-    dense: float = 0.15
+    dense: float = 0.2
+    represented: float = 0.5
+    ways: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
     seed: int = 0
     checkpoint_every: int = 50
+
+    @property
+    def steps_of_selectors(self) -> int:
+        return self.selector_steps if self.represented < 1 else 0
+
+    @property
+    def all_steps(self) -> int:
+        return self.steps_of_selectors + self.steps
 
 
 def distill(
@@ -56,8 +72,10 @@ def distill(
     Goes on where it was killed, and only with what it began with.
     """
     keep_distillation(out, recipe, checkpoint, pictures)
-    selectors = _train_selectors(checkpoint, pictures, out / "selectors", recipe, on_step)
-    return _train_student(selectors, pictures, out, recipe, on_step)
+    start = checkpoint
+    if recipe.steps_of_selectors:
+        start = _train_selectors(checkpoint, pictures, out / "selectors", recipe, on_step)
+    return _train_student(start, pictures, out, recipe, on_step)
 
 
 def reached(out: Path) -> int:
@@ -77,7 +95,8 @@ def _train_selectors(
             net.encoder(net.normalise(_batch(pictures, recipe, stage=1, step=step)), Pattern())
         return {"selectors": heard.loss()}
 
-    pace = LoopSettings(recipe.selector_steps, recipe.selector_steps // 10, recipe.checkpoint_every)
+    steps = recipe.steps_of_selectors
+    pace = LoopSettings(steps, steps // 10, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(step))
 
 
@@ -88,6 +107,7 @@ def _train_student(
     teacher = copy.deepcopy(net).to(device(), compute_type()).requires_grad_(False)
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)
+    ways = parse_ways(recipe.ways, net.config.layers) if recipe.ways else None
 
     def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((recipe.seed, 3, step))
@@ -95,12 +115,15 @@ def _train_student(
         with torch.no_grad():
             target, _ = teacher.encoder(image, Pattern())
             depth = teacher.head(target, image)
-        features, _ = net.encoder(image, draw_pattern(net.config.layers, rng, recipe.dense))
+        pattern = draw_pattern(net.config.layers, rng, recipe.dense, recipe.represented)
+        if pattern.ways and ways:
+            pattern = Pattern(ways=ways)
+        features, _ = net.encoder(image, pattern)
         away = depth_distance(net.head(features, image), depth)
         return {"features": feature_distance(features, target), "depth": away}
 
     pace = LoopSettings(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
-    return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.selector_steps + step))
+    return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.steps_of_selectors + step))
 
 
 def _batch(pictures: np.ndarray, recipe: Recipe, stage: int, step: int) -> Tensor:
@@ -109,4 +132,8 @@ def _batch(pictures: np.ndarray, recipe: Recipe, stage: int, step: int) -> Tenso
     indices = process_rank().shard(batch_indices(len(pictures), recipe.batch, recipe.seed + stage, step))
     no_depth = np.zeros(pictures.shape[1:3], np.float32)
     seen = np.stack([augment(pictures[i], no_depth, rng)[0] for i in indices])
+    if recipe.sizes:
+        seen, _ = shrunk(
+            seen, np.zeros(seen.shape[:3], np.float32), recipe.sizes[rng.integers(len(recipe.sizes))]
+        )
     return torch.from_numpy(seen).to(device())

@@ -17,10 +17,10 @@ STRIDES = (1, 8, 8, 8, 8, 8, 8, 32)
 GROUPS = (1, 3)
 # A grid: of shapes that never repeat, a process never gets its memory back (30 MB a step, measured).
 KEEPS = tuple(k / 20 for k in range(6, 21))
-
-
-# Windows whole and in pairs, from 85 % of the rows down to 38 %.
+# Windows whole and in pairs, from 82 % of the rows down to 38 %.
 WINDOWS = ((0.7, 0.2), (0.6, 0.3), (0.5, 0.3), (0.4, 0.4), (0.3, 0.4), (0.2, 0.4), (0.1, 0.4), (0.05, 0.35))
+GROUPED = 0.15  # of the draws with represented tokens: merging, which windows gain nothing from
+MERGED = (0.1, 0.15, 0.2)  # of all patches, three times
 
 
 def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: float = 0.0) -> Pattern:
@@ -38,8 +38,12 @@ def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: f
 
 
 def draw_ways(layers: int, rng: Generator) -> tuple[Way, ...]:
-    """One to three runs of windows, from an early layer to the last, each with fewer rows than before."""
+    """One to three runs of windows, from an early layer to the last, each with fewer rows than before; or,
+    seldom, merging."""
     first = int(rng.integers(max(1, layers // 6), max(2, layers // 3)))
+    if rng.random() < GROUPED:
+        run = tuple(range(first, layers))
+        return (Way(run, "groups", max(1, -(-len(run) // 3)), merged=float(rng.choice(MERGED))),)
     runs = min(int(rng.integers(1, 4)), layers - first)
     shares = sorted(rng.choice(len(WINDOWS), runs, replace=False))
     return tuple(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
+from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
 from tosa_edge.pictures.fit import BARS
@@ -55,6 +56,11 @@ class Shards:
                 images.append(file.get_slice("image")[row])
                 depths.append(file.get_slice("depth")[row].astype(np.float32) / 1000)
         return np.stack(images), np.stack(depths)
+
+    def pictures(self, size: tuple[int, int], most: int) -> np.ndarray:
+        """Without their labels, evenly spread: uint8 [n, H, W, 3] at that (height, width)."""
+        images, depths = self.batch(evenly_spaced(len(self), most))
+        return shrunk(images, depths, size)[0]
 
 
 def batch_indices(count: int, batch: int, seed: int, step: int) -> list[int]:
