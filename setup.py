@@ -38,6 +38,7 @@ ORT_RTX = ["onnxruntime>=1.24", "onnxruntime-ep-nv-tensorrt-rtx>=0.5"]
 # Not pinned: PyTorch for CUDA brings its own. From 3.9 on its interpreter works with NumPy 2.4.
 PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
 VIEWER = ["rerun-sdk>=0.26"]
+METRICS = ["prometheus-client>=0.20"]
 # FFmpeg with libvpx and x264. An extra, since its wheel is built with parts under the GPL (NOTICE).
 RECORD = ["av>=14"]
 DEV = [
@@ -46,6 +47,7 @@ DEV = [
     *PLUGINS,
     *VIEWER,
     *RECORD,
+    *METRICS,
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
     "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",
@@ -97,6 +99,7 @@ setup(
         "pycuda": ["pycuda"],
         "viewer": VIEWER,
         "record": RECORD,
+        "metrics": METRICS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},

@@ -17,6 +17,7 @@ EXTRAS = {
     "onnx_graphsurgeon": "export",
     "onnxscript": "export",
     "polygraphy": "tensorrt",
+    "prometheus_client": "metrics",
     "rerun": "viewer",
     "safetensors": "export",
     "tensorrt_rtx": "rtx",

@@ -1,9 +1,9 @@
 """Hours of a robot's day in minutes: `make soak`. Every sink attached, and nothing may grow.
 
 200,000 frames of `test://` as fast as a tiny model takes them, into a video, a contact sheet, depth maps,
-PNGs, point clouds, a page with a viewer that watches, a callback, and Rerun where it is installed. Memory,
-open descriptors and threads are sampled: after the first minute none may grow, nor memory in the second half.
-Prints the figures.
+PNGs, point clouds, a page with a viewer that watches and metrics that are scraped, a callback, and Rerun
+where it is installed. Memory, open descriptors and threads are sampled: after the first minute none may grow,
+nor memory in the second half. Prints the figures.
 """
 
 from __future__ import annotations
@@ -65,6 +65,14 @@ def watch_page(url: str, seen: list[int], stop: threading.Event) -> None:
             seen[0] += len(block)
 
 
+def scrape(url: str, stop: threading.Event) -> None:
+    """Prometheus and a supervisor, who ask every second."""
+    while not stop.wait(1):
+        for name in ("metrics", "healthz"):
+            with contextlib.suppress(OSError), urllib.request.urlopen(url + name) as answer:
+                answer.read()
+
+
 def verdict(rows: list[tuple[float, int, int, int]], frames: int) -> dict[str, object]:
     settled = np.array([row for row in rows if row[0] >= SETTLED_S])
     if len(settled) < 20:
@@ -105,6 +113,7 @@ def main() -> None:
     url = next(text for text in told if "http" in text).split()[-1]
     viewer = threading.Thread(target=watch_page, args=(url, page, stop), daemon=True)
     viewer.start()
+    threading.Thread(target=scrape, args=(url, stop), daemon=True).start()
     watch = Watch()
     try:
         summary = pipeline.run(source, model, sinks, watch.look)

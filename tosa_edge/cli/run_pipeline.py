@@ -86,7 +86,7 @@ def run_pipeline(
         former = left_of_former(wanted.out, OF_A_FOLDER, outputs, inputs) if wanted.out else []
         label = ", ".join(Path(source.label).name for source in sources)
         report_frame = stack.enter_context(_progress_display(f"{model.label} on {label}", sources, most))
-        sinks = open_sinks(wanted, sources, model.info, say, stop.set)
+        sinks = open_sinks(wanted, sources, model.info, say, stop.set, _drawn)
 
         def on_lost(summary: Summary) -> None:
             if most is not None and summary.frames + summary.without_depth >= most:
@@ -116,7 +116,6 @@ def _result(
     sources: Sequence[Source],
 ) -> dict[str, Any]:
     from tosa_edge import machine
-    from tosa_edge.diagnosis.power import read_power
     from tosa_edge.runtime.metric import MetricModel
 
     return {
@@ -131,8 +130,16 @@ def _result(
         "left_out": [note for source in sources for note in source.notes],
         **(model.facts() if isinstance(model, MetricModel) else {}),
         "machine": machine.facts(),
-        **(power.as_dict() if (power := read_power()) else {}),
+        **_drawn(),
     }
+
+
+def _drawn() -> dict[str, Any]:
+    """What the board draws now; nothing on a machine that does not say."""
+    from tosa_edge.diagnosis.power import read_power
+
+    power = read_power()
+    return power.as_dict() if power else {}
 
 
 def _refuse_beside(out: Path | None, specs: Sequence[str]) -> None:

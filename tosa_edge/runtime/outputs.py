@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tosa_edge.atomic_files import remove
 from tosa_edge.errors import TosaEdgeError
@@ -13,6 +14,10 @@ from tosa_edge.output_paths import SUMMARY
 from tosa_edge.runtime.intrinsics import CameraAt, Intrinsics
 from tosa_edge.runtime.sinks import Sink
 from tosa_edge.runtime.sources import Source
+from tosa_edge.runtime.sources.address import without_password
+
+if TYPE_CHECKING:
+    from tosa_edge.runtime.sinks.web.telemetry import Telemetry
 
 SHEET, MAPS, PICTURES, CLOUDS = "contact_sheet.png", "depth", "png", "clouds"
 VIDEO = "run.webm"
@@ -109,8 +114,14 @@ def open_sinks(
     info: GraphInfo,
     say: Callable[[str], None],
     stop: Callable[[], None],
+    power: Callable[[], Mapping[str, object]] = dict,
 ) -> list[Sink]:
-    """All of them, or none. `say` is told where a page is, and of a viewer that ended."""
+    """All of them, or none.
+
+    Args:
+        say: told where a page is, and of a viewer that ended.
+        power: what the machine draws, for who watches a page's metrics.
+    """
     from tosa_edge.runtime.sinks.wrappers import OfStream
 
     if wanted.window and len(sources) > 1:
@@ -119,7 +130,7 @@ def open_sinks(
     try:
         for number, source in enumerate(sources):
             of_this = wanted.of_stream(number) if len(sources) > 1 else wanted
-            for open_one in _openers(of_this, source, info, say, stop):
+            for open_one in _openers(of_this, source, info, say, stop, power):
                 sink = open_one()
                 sinks.append(OfStream(number, sink) if len(sources) > 1 else sink)
     except BaseException:
@@ -135,6 +146,7 @@ def _openers(
     info: GraphInfo,
     say: Callable[[str], None],
     stop: Callable[[], None],
+    power: Callable[[], Mapping[str, object]],
 ) -> list[Callable[[], Sink]]:
     from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
     from tosa_edge.runtime.sinks.files import DepthMapsSink, FolderSink, PointCloudsSink
@@ -156,7 +168,9 @@ def _openers(
         if wanted.clouds:
             openers.append(lambda: PointCloudsSink(out / CLOUDS, info, camera))
     if wanted.serve:
-        openers.append(lambda: NewestOnly(_page(wanted, source, info, say), say))
+        telemetry = _telemetry(source, info, power)
+        openers.append(lambda: telemetry)
+        openers.append(lambda: NewestOnly(_page(wanted, source, info, telemetry, say), say))
     if wanted.rerun:
         openers.append(lambda: NewestOnly(_rerun(info, camera, say), say))
     if wanted.window:
@@ -164,10 +178,22 @@ def _openers(
     return openers
 
 
-def _page(wanted: OutputOptions, source: Source, info: GraphInfo, say: Callable[[str], None]) -> Sink:
+def _telemetry(source: Source, info: GraphInfo, power: Callable[[], Mapping[str, object]]) -> Telemetry:
+    from tosa_edge.runtime.sinks.web.telemetry import Telemetry
+
+    return Telemetry(source.live, power, {"model": info.name, "source": without_password(source.label)})
+
+
+def _page(
+    wanted: OutputOptions,
+    source: Source,
+    info: GraphInfo,
+    telemetry: Telemetry,
+    say: Callable[[str], None],
+) -> Sink:
     from tosa_edge.runtime.sinks.web import WebSink
 
-    page = WebSink(info, wanted.host, wanted.port, wanted.token, source.label)
+    page = WebSink(info, wanted.host, wanted.port, wanted.token, source.label, telemetry)
     say(f"live at {page.url}")
     return page
 

@@ -27,6 +27,8 @@ EVERY_PATH = [
     "/stream/depth",
     "/stream/kept",
     "/control",
+    "/healthz",
+    "/metrics",
     "/x",
 ]
 

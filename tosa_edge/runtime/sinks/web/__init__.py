@@ -7,6 +7,7 @@ from tosa_edge.runtime.sinks import Result, Sink
 from tosa_edge.runtime.sinks.web.guard import Guard, is_loopback, listen, name_for_people, token_for
 from tosa_edge.runtime.sinks.web.server import Server
 from tosa_edge.runtime.sinks.web.site import Site
+from tosa_edge.runtime.sinks.web.telemetry import Telemetry
 from tosa_edge.runtime.sinks.web.view import View
 
 
@@ -17,6 +18,8 @@ class WebSink(Sink):
         host: beyond loopback a token is needed, and made where none is given.
         port: 0 takes a free one.
         label: what the page calls the source.
+        telemetry: what `/healthz` and `/metrics` tell, where somebody else writes every result into it; else
+            they count the results that this sink gets.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class WebSink(Sink):
         port: int = 0,
         token: str | None = None,
         label: str = "",
+        telemetry: Telemetry | None = None,
     ) -> None:
         listener = listen(host, port)
         address, port = listener.getsockname()[:2]
@@ -37,12 +41,18 @@ class WebSink(Sink):
         key = f"?token={token}" if token else ""
         self.url = f"http://{name_for_people(address, listener.family)}:{port}/{key}"
         self._view = View(info, label)
-        self._server = Server(listener, Site(self._view, Guard(token, port)).answer)
+        told = telemetry or Telemetry()
+        self._own = None if telemetry else told
+        self._server = Server(listener, Site(self._view, Guard(token, port), told).answer)
 
     def write(self, result: Result) -> None:
+        if self._own:
+            self._own.write(result)
         self._view.show(result)
 
     def seal(self) -> None:
+        if self._own:
+            self._own.seal()
         self._view.end()
         self._server.close()
 

@@ -10,8 +10,10 @@ from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
+from tosa_edge.errors import MachineLacks
 from tosa_edge.runtime.sinks.web.guard import Guard
 from tosa_edge.runtime.sinks.web.http import Connection, HttpError, Request, Response
+from tosa_edge.runtime.sinks.web.telemetry import Telemetry
 from tosa_edge.runtime.sinks.web.view import Snapshot, View
 
 Handler = Callable[[Connection, Request], None]
@@ -30,13 +32,15 @@ _FILES = {
 class Site:
     """Answers one connection after the other, or many at once."""
 
-    def __init__(self, view: View, guard: Guard) -> None:
-        self._view, self._guard = view, guard
+    def __init__(self, view: View, guard: Guard, telemetry: Telemetry) -> None:
+        self._view, self._guard, self._telemetry = view, guard, telemetry
         self._places = threading.Semaphore(MOST_VIEWERS)
         self._routes: dict[str, tuple[str, Handler]] = {
             "/live": ("GET", self._live),
             "/stats": ("GET", self._stats),
             "/control": ("POST", self._control),
+            "/healthz": ("GET", self._health),
+            "/metrics": ("GET", self._metrics),
             **dict.fromkeys(_FILES, ("GET", self._file)),
             **{f"/stream/{tile}": ("GET", self._stream) for tile in view.tiles},
         }
@@ -70,6 +74,18 @@ class Site:
 
     def _stats(self, connection: Connection, request: Request) -> None:
         connection.send(Response(_json(self._view.numbers()), "application/json"))
+
+    def _health(self, connection: Connection, request: Request) -> None:
+        reason = self._telemetry.unhealthy()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK
+        connection.send(Response(f"{reason or 'ok'}\n".encode(), status=status))
+
+    def _metrics(self, connection: Connection, request: Request) -> None:
+        try:
+            kind, text = self._telemetry.metrics()
+        except MachineLacks as error:
+            raise HttpError(HTTPStatus.NOT_IMPLEMENTED, f"{error}\n") from None
+        connection.send(Response(text, kind))
 
     def _control(self, connection: Connection, request: Request) -> None:
         self._guard.admit_control(request)
