@@ -39,6 +39,8 @@ ORT_RTX = ["onnxruntime>=1.24", "onnxruntime-ep-nv-tensorrt-rtx>=0.5"]
 PLUGINS = ["triton>=3.6; platform_system == 'Linux'"]
 VIEWER = ["rerun-sdk>=0.26"]
 METRICS = ["prometheus-client>=0.20"]
+# Ray alone, not ray[data]: docs/batch.md says why.
+BATCH = ["pyarrow>=17", "ray>=2.40"]
 # FFmpeg with libvpx and x264. An extra, since its wheel is built with parts under the GPL (NOTICE).
 RECORD = ["av>=14"]
 DEV = [
@@ -48,6 +50,8 @@ DEV = [
     *VIEWER,
     *RECORD,
     *METRICS,
+    *BATCH,
+    "duckdb>=1.1",
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
     "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",
@@ -100,6 +104,7 @@ setup(
         "viewer": VIEWER,
         "record": RECORD,
         "metrics": METRICS,
+        "batch": BATCH,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},

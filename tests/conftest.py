@@ -18,6 +18,8 @@ EXTRAS = {
     "onnxscript": "export",
     "polygraphy": "tensorrt",
     "prometheus_client": "metrics",
+    "pyarrow": "batch",
+    "ray": "batch",
     "rerun": "viewer",
     "safetensors": "export",
     "tensorrt_rtx": "rtx",

@@ -20,6 +20,10 @@ class TosaEdgeError(Exception):
         self.what, self.remedy = _line(what), _line(remedy)
         super().__init__(f"{self.what}\n{self.remedy}")
 
+    def __reduce__(self) -> tuple[type[TosaEdgeError], tuple[str, str]]:
+        """Comes out of another process as it went in."""
+        return type(self), (self.what, self.remedy)
+
 
 def printable(text: str) -> str:
     """For a terminal: names may hold what moves its cursor, or bytes that are no text. Lines stay lines."""

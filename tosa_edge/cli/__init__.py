@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tosa_edge.cli import (
+    batch,
     bench,
     build,
     calibrate,
@@ -31,6 +32,7 @@ from tosa_edge.second_signal import end_at_second_signal
 VERBS = (
     demo,
     run,
+    batch,
     build,
     export,
     calibrate,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes, require_regular
-from tosa_edge.limits import PIXELS
+from tosa_edge.limits import BYTES, PIXELS
 from tosa_edge.pictures.opencv import opencv, silence
 from tosa_edge.pictures.size import size_of
-from tosa_edge.pictures.truncation import is_whole
+from tosa_edge.pictures.truncation import is_whole, is_whole_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,15 +56,27 @@ def require_file(path: Path) -> None:
         )
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    import numpy as np
+def decode_picture(data: bytes, name: str) -> np.ndarray:
+    """`read_picture` of a file that is in memory."""
+    BYTES.check(len(data), f"{name} is too large")
+    if not is_whole_data(data):
+        raise TosaEdgeError(f"{name} is cut short or damaged", "Copy or download it again.")
+    cv2 = opencv()
+    return cv2.cvtColor(_decoded(data, name, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
+
+def _decode(path: Path, flags: int) -> np.ndarray:
     require_file(path)
     if not is_whole(path):
         raise TosaEdgeError(f"{path} is cut short or damaged", "Copy or download it again.")
-    data = read_bytes(path)
+    return _decoded(read_bytes(path), str(path), flags)
+
+
+def _decoded(data: bytes, name: str, flags: int) -> np.ndarray:
+    import numpy as np
+
     if size := size_of(data):
-        PIXELS.check(size[0] * size[1], f"{path} is {size[0]}x{size[1]}")
+        PIXELS.check(size[0] * size[1], f"{name} is {size[0]}x{size[1]}")
     cv2 = opencv()
     picture = None
     # Where memory runs out all the same, OpenCV says so by an error of its own.
@@ -72,5 +84,5 @@ def _decode(path: Path, flags: int) -> np.ndarray:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if size else None
     if picture is None:
         known = ", ".join(sorted(s[1:] for s in SUFFIXES))
-        raise TosaEdgeError(f"{path} is not a picture that OpenCV can read", f"Give one of: {known}.")
+        raise TosaEdgeError(f"{name} is not a picture that OpenCV can read", f"Give one of: {known}.")
     return picture

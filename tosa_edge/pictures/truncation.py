@@ -7,6 +7,7 @@ Formats not known here are left to their decoder.
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +20,23 @@ _MOST_PARTS = 10**5  # that a file is followed through; the rest is for its deco
 
 def is_whole(path: Path) -> bool:
     """False when the file says it should be longer than it is, or a PNG's checksum is wrong."""
-    size = path.stat().st_size
     with open(path, "rb") as file:
-        head = file.read(16)
-        file.seek(0)
-        for signature, at, check in _CHECKS:
-            if head[at : at + len(signature)] == signature:
-                if check in (_jpeg, _png):  # which are read whole
-                    BYTES.check(size, f"{path} is too large")
-                return check(file, size)
+        return _is_whole(file, path.stat().st_size, str(path))
+
+
+def is_whole_data(data: bytes) -> bool:
+    """Of a file that is in memory."""
+    return _is_whole(io.BytesIO(data), len(data), "it")
+
+
+def _is_whole(file: BinaryIO, size: int, name: str) -> bool:
+    head = file.read(16)
+    file.seek(0)
+    for signature, at, check in _CHECKS:
+        if head[at : at + len(signature)] == signature:
+            if check in (_jpeg, _png):  # which are read whole
+                BYTES.check(size, f"{name} is too large")
+            return check(file, size)
     return True
 
 

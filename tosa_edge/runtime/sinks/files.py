@@ -121,13 +121,10 @@ class FolderSink(FilesSink):
             self._note("file", "least", "most")
 
     def save(self, stem: str, result: Result) -> None:
-        if self._metric:
-            levels, text = millimetres(result.prediction.depth), METRIC
-        else:
-            levels, least, most = stretched(result.prediction.depth)
-            text = f"{RELATIVE}; least {least!r}, most {most!r}"
+        png, least, most = depth_png(result.prediction.depth, self._metric)
+        if not self._metric:
             self._note(f"{stem.removeprefix(f'{self._pending.path}/')}.depth.png", repr(least), repr(most))
-        write_file(f"{stem}.depth.png", with_text(_png(levels), "depth", text))
+        write_file(f"{stem}.depth.png", png)
         write_file(f"{stem}.panel.png", _png(_bgr(result.panel)))
         write_file(f"{stem}.colour.png", _png(_bgr(result.painter.coloured(result.prediction))))
 
@@ -135,6 +132,16 @@ class FolderSink(FilesSink):
         # A file's name is any bytes: what is no UTF-8 is written as it was.
         with open(self._ranges, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
             csv.writer(file, lineterminator="\n").writerow(line)
+
+
+def depth_png(depth: np.ndarray, metric: bool) -> tuple[bytes, float, float]:
+    """A PNG of 16 bits with a line that says how to read it, and the ends of what is finite in `depth`."""
+    if metric:
+        finite = depth[np.isfinite(depth)]
+        least, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        return with_text(_png(millimetres(depth)), "depth", METRIC), least, most
+    levels, least, most = stretched(depth)
+    return with_text(_png(levels), "depth", f"{RELATIVE}; least {least!r}, most {most!r}"), least, most
 
 
 def millimetres(metres: np.ndarray) -> np.ndarray:
