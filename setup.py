@@ -52,6 +52,7 @@ DEV = [
     *METRICS,
     *BATCH,
     "duckdb>=1.1",
+    "tritonclient[grpc]>=2.50",
     "tensorrt-rtx-cu13>=1.2; platform_machine == 'x86_64'",
     "cuda-python>=12.9.1; platform_system == 'Linux'",
     "polygraphy>=0.53",

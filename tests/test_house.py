@@ -57,7 +57,7 @@ LAYERS = (
     *("plugins", "nn", "export"),
     *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
     *("evaluation", "calibration", "validate"),
-    *("inspection", "diagnosis", "bench", "builder", "batch"),
+    *("inspection", "diagnosis", "bench", "builder", "batch", "package"),
     *("tuning", "training", "cli", "__main__"),
 )
 FLOOR = {name: number for number, name in enumerate(LAYERS)}
@@ -206,6 +206,7 @@ CLAIMS = {
     "distill": "tosa_edge/cli/distill.py",
     "tune": "tosa_edge/cli/tune.py",
     "export": "tosa_edge/cli/export.py",
+    "package": "tosa_edge/cli/package.py",
     "run": "tosa_edge/cli/run_pipeline.py",
     "train": "tosa_edge/cli/train.py",
 }

@@ -180,7 +180,7 @@ def names_in(output: Path) -> list[str]:
 @pytest.mark.slow
 def test_two_nodes_of_ray_of_which_one_dies(tmp_path):
     pytest.importorskip("ray", reason="ray is not installed here: pip install 'tosa-edge[batch]'")
-    pictures(tmp_path / "p", 3000)
+    pictures(tmp_path / "p", 1200)
     job(tmp_path)
     asked = ("--input", "p", "--as", "files", "--shard", "2")
     run(tmp_path, *asked, "--output", "whole")

@@ -21,6 +21,7 @@ from tosa_edge.cli import (
     evaluate,
     export,
     inspect,
+    package,
     run,
     train,
     tune,
@@ -42,6 +43,7 @@ VERBS = (
     validate,
     evaluate,
     bench,
+    package,
     inspect,
     doctor,
 )

@@ -1,0 +1,56 @@
+"""`tosa-edge package`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
+from tosa_edge.console import say
+
+EXAMPLES = (
+    "tosa-edge package tosa_depth_s --for triton -o repository",
+    "tosa-edge package tosa_depth_s:g3 --for triton --max-batch 16 --instances 2 -o repository",
+)
+
+
+def main(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A bundled model, a model folder, an .onnx file or an engine."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is written.")],
+    host: Annotated[str, typer.Option("--for", help="Whose files: triton.")] = "triton",
+    most: Annotated[
+        int,
+        typer.Option(
+            "--max-batch", min=0, max=256, help="Pictures a server puts together; 0 takes the graph as it is."
+        ),
+    ] = 8,
+    instances: Annotated[int, typer.Option("--instances", min=1, max=64, help="Side by side.")] = 1,
+    delay: Annotated[
+        int, typer.Option("--delay-us", min=0, max=10**6, help="How long a request may wait for others.")
+    ] = 2000,
+    plugin: Annotated[
+        Optional[Path],
+        typer.Option("--plugin", help="Our TensorRT plugin library, which the plan then uses."),
+    ] = None,
+    force: ForceFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Files for other people's hosts: a whole model repository for Triton Inference Server."""
+    from tosa_edge.errors import TosaEdgeError
+    from tosa_edge.find_model import files_of
+    from tosa_edge.output_paths import refuse_overwrites
+    from tosa_edge.package.triton import Serving, write_repository
+
+    if host != "triton":
+        raise TosaEdgeError(f"there is nothing for {host[:30]!r} here", "Use one of: triton.")
+    inputs = [*files_of(model), *([plugin] if plugin else [])]
+    refuse_overwrites([out], inputs, force=force)
+    files = write_repository(model, out, Serving(most, instances, delay, plugin))
+    for file in files:
+        say(f"wrote {file}")
+    emit({"files": [str(file) for file in files], "for": host}, as_json)

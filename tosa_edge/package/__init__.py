@@ -1,0 +1,1 @@
+"""`tosa-edge package`: files for other people's hosts."""
