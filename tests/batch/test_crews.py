@@ -34,7 +34,9 @@ def killed_again_and_again(folder: Path, times: int, *arguments: str, seed: int 
     chance = random.Random(seed)
     for time_ in range(times):
         before = finished(folder / "out")
-        child = subprocess.Popen(command(folder, *arguments), cwd=folder, stdout=-3, stderr=-3)
+        child = subprocess.Popen(
+            command(folder, *arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while child.poll() is None and finished(folder / "out") < before + 1:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.2))
@@ -150,7 +152,10 @@ def test_twenty_thousand_pictures_killed_ten_times(tmp_path):
     job(tmp_path)
     asked = ("--input", "p", "--shard", "50")
     child = subprocess.Popen(
-        command(tmp_path, *asked, "--output", "whole"), cwd=tmp_path, stdout=-3, stderr=-3
+        command(tmp_path, *asked, "--output", "whole"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     memory = {}
     while child.poll() is None:
