@@ -107,22 +107,34 @@ def test_a_study_is_written_and_not_done_again(study, data):
 
 @pytest.mark.slow
 def test_the_whole_study_is_written_and_not_done_again(study, data):
-    assert study("--sweep-limit", "2", "--block", "1") == 29 * (3 + 6 + 7) + 12 * (2 + 2 + 2)
+    assert study("--sweep-limit", "2", "--block", "1") == 45 * (3 + 6 + 7) + 12 * (2 + 2 + 2)
     scores, table = written(data)
     variants = scores["weights"]["both"]["variants"]
-    assert len(variants) == 41
+    assert len(variants) == 57
     dense = variants["dense"]["scores"]
     assert {name: len(s["delta1"]) for name, s in dense.items()} == {"kitchen": 3, "clip": 6, "renders": 7}
     assert len(dense["clip"]["flicker once"]) == 5
     assert "flicker each" not in variants["g1@0.3"]["scores"]["clip"]
     rows = [line for line in table.splitlines() if line.startswith("| both |")]
-    assert len(rows) == 41 + 29  # and flicker's
+    assert len(rows) == 57 + 14 + 45  # and sharing against sizes, and flicker's
     assert rows[0].startswith("| both | dense | ")
     assert "| 100.0% |" in rows[0]
     assert "[" in rows[1]
     assert "| clip | 6 |" in table
     assert study("--sweep-limit", "2", "--block", "1") == 0
     assert written(data) == (scores, table)
+
+
+def test_sharing_is_compared_with_smaller_pictures(study, data):
+    assert study("--variants", r"^both: (dense|\d+x\d+|windows=0.2,0.4:\S+)$", "--block", "1") == 6 * 16
+    scores, table = written(data)
+    variants = scores["weights"]["both"]["variants"]
+    (size, *_), (sharing,) = ([v for v in variants if mark in v] for mark in ("x", "windows"))
+    head, _, row = table.split("in favour of sharing.\n\n")[1].splitlines()[:3]
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    means = [np.mean(variants[v]["scores"]["kitchen"]["delta1"]) for v in (size, sharing)]
+    expected = 100 * (means[0] - means[1]) / means[0]
+    assert float(cells[f"on kitchen against {size}, %"].split()[0]) == pytest.approx(expected, abs=6e-3)
 
 
 def test_a_study_grows(study, data):

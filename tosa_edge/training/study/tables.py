@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from tosa_edge.training.study.results import Results
 from tosa_edge.training.study.variants import DENSE
 
 NONE = "–"
+SHARING, SIZE = re.compile(r"\b(windows|groups|pairs|quads)\b"), re.compile(r"\d+x\d+")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Report:
 
     def markdown(self) -> str:
         parts = [*self._accuracy(), "", *self._legend(), ""]
+        if sharing := [name for name in self._rows() if SHARING.search(name[1])]:
+            parts += ["Where tokens share rows, against smaller pictures under the same weights on the same"]
+            parts += ["frames: less than 0 is in favour of sharing.", ""]
+            sets = list(self.results.sets)
+            head = ["weights", "variant", *(f"against {size}, %" for size in self.sizes)]
+            head += [f"on {s} against {size}, %" for size in self.sizes for s in sets]
+            parts += [*_table(head, (self._against_sizes(*name) for name in sharing)), ""]
         flickers = [row for row in (self._flicker(*name) for name in self._rows()) if row[2] != NONE]
         if flickers:
             parts += [f"Flicker on {self.clip}: mean |Δ log depth − Δ log truth| of neighbouring frames.", ""]
@@ -74,13 +83,24 @@ class Report:
         wanted = [sets] if len(sets) > 1 else []
         return row + [_percent(self.loss(label, name, some)) for some in [*wanted, *([s] for s in sets)]]
 
-    def loss(self, label: str, name: str, sets: list[str]) -> Loss | None:
-        """Against dense under the same weights, over the frames that both have."""
-        if name == DENSE or DENSE not in self.results.weights[label]["variants"]:
+    @property
+    def sizes(self) -> list[str]:
+        """The smaller pictures that were scored."""
+        return sorted({name for _, name in self._rows() if SIZE.fullmatch(name)}, reverse=True)
+
+    def _against_sizes(self, label: str, name: str) -> list[str]:
+        sets = list(self.results.sets)
+        row = [_percent(self.loss(label, name, sets, size)) for size in self.sizes]
+        row += [_percent(self.loss(label, name, [s], size)) for size in self.sizes for s in sets]
+        return [label, name, *row]
+
+    def loss(self, label: str, name: str, sets: list[str], against: str = DENSE) -> Loss | None:
+        """Against dense, or another variant, under the same weights, over the frames that both have."""
+        if name == against or against not in self.results.weights[label]["variants"]:
             return None
         pairs, seen = [], set()
         for s in sets:
-            dense, other = (_by_frame(self._variant(label, n), s) for n in (DENSE, name))
+            dense, other = (_by_frame(self._variant(label, n), s) for n in (against, name))
             for frame in sorted(dense.keys() & other.keys()):
                 digest = self.results.sets[s]["frames"][frame]
                 if digest not in seen:

@@ -13,9 +13,11 @@ from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet, depth_at
 from tosa_edge.nn.tosa import Pattern, grouped
+from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
 from tosa_edge.training.study.merging_pruning import Merging, Pruning, merged_features, pruned_features
 from tosa_edge.training.study.smaller import Smaller, at_share
+from tosa_edge.tuning.candidates import sharing_specs
 
 DENSE = "dense"
 GROUPS = (1, 3)
@@ -24,7 +26,9 @@ SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OTHER_STRIDES = (1, 32)
 OTHER_SPREADS = (0.0, 2.0, 64.0)
 OTHER_SELECTORS = ("previous", "random")
-SHARES = (2 / 3, 1 / 2)  # of the picture's sides
+SHARES = (0.89, 0.78, 2 / 3, 1 / 2)  # of the picture's sides
+SKIPPED_TOO = SHARES[2:]
+SLIGHTLY = SHARES[0]  # a picture on which tokens share rows as well
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,14 @@ def study_variants(config: ModelConfig) -> list[Variant]:
         rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), is_baseline=True))
         rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), is_baseline=True))
         rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), is_baseline=True))
+    for spec in sharing_specs(config.layers):
+        pattern = Pattern(ways=parse_ways(spec, config.layers))
+        slightly = replace(at_share(config, SLIGHTLY), pattern=pattern)
+        rows += [Variant(spec, pattern), Variant(f"{slightly.name} {spec}", slightly)]
     for share in SHARES:
         small = at_share(config, share)
         rows.append(Variant(small.name, small))
-        for group in GROUPS:
+        for group in GROUPS if share in SKIPPED_TOO else ():
             both = replace(small, pattern=selecting(grouped(config.layers, group)))
             rows.append(Variant(f"{small.name} g{group}@{KEEP}", both))
     return rows
