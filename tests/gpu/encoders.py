@@ -23,7 +23,9 @@ from tosa_edge.nn import encoder, operators, tosa
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped
+from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.study.flops import multiply_adds
+from tosa_edge.tuning.candidates import sharing_specs
 
 KEEP, STRIDE = 0.5, 8
 SIZES = ((252, 336), (518, 518))
@@ -32,7 +34,11 @@ Way = Callable[[Encoder, Tensor], Any]
 
 def patterns(layers: int) -> dict[str, Pattern]:
     selective = {f"g{m}": Pattern(grouped(layers, m), KEEP, query_stride=STRIDE) for m in (1, 3)}
-    return {"dense": Pattern(), **selective}
+    specs = {
+        spec.partition("=")[0]: spec for spec in sharing_specs(layers)
+    }  # of windows, those with fewest rows
+    sharing = {name: Pattern(ways=parse_ways(spec, layers)) for name, spec in specs.items()}
+    return {"dense": Pattern(), **selective, **sharing}
 
 
 def forms_of(config: ModelConfig) -> dict[str, tuple[Way, float]]:
