@@ -2,6 +2,7 @@ import itertools
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -92,11 +93,14 @@ def test_the_dense_model_is_at_no_distance_from_itself(output):
     assert (same.loss, same.absrel) == (0, pytest.approx(0, abs=1e-6))
     other = dense.distance(Candidate("", (28, 42), Pattern(ways=parse_ways("quads:1-3"))))
     assert other.absrel > same.absrel
+    assert same.within == 0 < other.within < 1
+    one = DenseDepth(net, np.zeros((1, TINY.height, TINY.width, 3), np.uint8))
+    assert one.distance(Candidate("", (28, 42), Pattern())).within is None  # nothing tells how sure it is
 
 
 def test_what_loses_more_than_something_cheaper_is_not_timed():
     every = [Candidate(name, (1, 1), Pattern()) for name in "abc"]
-    tried = {"a": Distance(0.01, 0, 0), "b": Distance(0.05, 0, 0), "c": Distance(0.02, 0, 0)}
+    tried = {"a": Distance(0.01, 0, 0, 0), "b": Distance(0.05, 0, 0, 0), "c": Distance(0.02, 0, 0, 0)}
     cost = {"a": 3, "b": 2, "c": 1}
     assert [c.name for c in worth_timing(every, tried, lambda c: cost[c.name])] == ["a", "c"]
 

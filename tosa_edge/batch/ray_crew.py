@@ -6,6 +6,7 @@ read, and its depth is written, where the engine is; what travels is a shard's n
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import Any
 
@@ -51,7 +52,8 @@ class RayCrew:
         if self._mine:
             self._join(address)
         threads = max(1, job.threads)
-        self._actor = ray.remote(Remote).options(num_cpus=threads, num_gpus=int(gpu), max_restarts=0)
+        # Any: its types do not know what `remote` makes of a class.
+        self._actor: Any = ray.remote(Remote).options(num_cpus=threads, num_gpus=int(gpu), max_restarts=0)
         self._job = job
         self._numbers = 0
         self._actors: dict[int, Any] = {}
@@ -79,7 +81,7 @@ class RayCrew:
 
     def _join(self, address: str) -> None:
         try:
-            self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             line = (str(error).splitlines() or ["no answer"])[0][:200]
             raise TosaEdgeError(

@@ -14,16 +14,19 @@ from tosa_edge.console import answers, console, counted, say
 from tosa_edge.errors import CheckFailed, TosaEdgeError
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.output_paths import refuse_overwrites
+from tosa_edge.progress import bars
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tosa_edge.tuning.candidates import Candidate
     from tosa_edge.tuning.tune import Tuned
 
 EXAMPLES = (
     "tosa-edge tune tosa_depth_s --images drive.mp4 --target 1.5x -o tuned",
     "tosa-edge tune my_model --images photos --budget 0.5% -o tuned",
 )
+DENSE = "dense"
 FRONT, CHART, FOLDER = "front.json", "front.svg", "model"
 
 
@@ -68,16 +71,8 @@ def main(
     pictures, refused = read_pictures(images, (net.config.height, net.config.width), most)
     say_refused(refused)
     out.mkdir(parents=True, exist_ok=True)
-    with console.status("comparing with dense") as status:
-        tuned = tune(
-            path,
-            net,
-            pictures,
-            out,
-            rounds=rounds,
-            threads=threads,
-            on_step=lambda what, done, total: status.update(f"{what}: {done} of {total}"),
-        )
+    with bars("the dense model's depth") as on_step:
+        tuned = tune(path, net, pictures, out, rounds=rounds, threads=threads, on_step=on_step)
     _say(tuned, len(pictures), answers(as_json))
     chosen = choose(tuned.best, target=factor, budget=None if share is None else share / 100)
     result: dict[str, object] = {
@@ -89,9 +84,10 @@ def main(
         "tried": {name: vars(distance) for name, distance in tuned.tried.items()},
         "machine": tuned.machine,
     }
-    if (factor or share) and chosen and chosen.name != "dense":
+    if (factor or share) and chosen and chosen.name != DENSE:
         result["model"] = str(_write(path, tuned, chosen.name, out))
         say(f"chosen: {chosen.name}   next: tosa-edge run 0 --model {result['model']}:tuned")
+        say(f"to win back what it loses: {_distilling(checkpoint, images, tuned.candidates[chosen.name])}")
     _keep(tuned, result, out)
     emit(result, as_json)
     require_all(refused)
@@ -99,6 +95,13 @@ def main(
         aim = f"{factor:g} times as fast" if factor else f"within {share:g} %"
         say(f"nothing that was tried is {aim}: {out / CHART} shows what there is")
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _distilling(checkpoint: str, images: Path, chosen: Candidate) -> str:
+    """The command that trains for this one."""
+    sharing = f" --ways {'+'.join(map(str, chosen.pattern.ways))}" if chosen.pattern.ways else ""
+    size = f"{chosen.size[0]}x{chosen.size[1]}"
+    return f"tosa-edge distill {checkpoint} --images {images} -o distilled{sharing} --sizes {size}"
 
 
 def _write(checkpoint: Path, tuned: Tuned, name: str, out: Path) -> Path:
@@ -132,13 +135,15 @@ def _say(tuned: Tuned, pictures: int, to: Console) -> None:
             f"{'*' if point.name in front else ' '} {point.name}",
             f"{point.p50_ms:.1f}",
             f"{point.ratio:.2f}",
-            f"{unsigned_zero(point.loss, 3):.1%}",
-            f"{unsigned_zero(point.edges, 3):.1%}",
+            *(
+                "" if share is None else f"{unsigned_zero(share, 3):.1%}"
+                for share in (point.loss, point.within, point.edges)
+            ),
         )
         for point in sorted(tuned.points, key=lambda point: point.ratio)
     ]
     title = f"{counted(pictures, 'picture')}; lost against dense, of all and near edges; *: nothing beats it"
-    print_table(to, ("way",), ("p50 ms", "ratio", "lost", "edges"), rows, title)
+    print_table(to, ("way",), ("p50 ms", "ratio", "lost", "±", "edges"), rows, title)
 
 
 def _number(text: str, flag: str, unit: str) -> Optional[float]:

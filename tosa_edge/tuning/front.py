@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """A candidate that was measured; `ratio`: how many times as fast as dense."""
+    """A candidate that was measured. `ratio`: how many times as fast as dense; the rest is of `Distance`."""
 
     name: str
     loss: float
-    edges: float
+    edges: float | None
     ratio: float
     p50_ms: float
+    within: float | None = None
 
 
 def front(points: Iterable[Point]) -> list[Point]:

@@ -68,7 +68,7 @@ def tune(
         lambda index: on_step("tracing", index + 1, len(worth)),
         lambda index: on_step("timing", index + 1, rounds),
     )
-    nothing = Distance(0.0, 0.0, 0.0)
+    nothing = Distance(0.0, 0.0, 0.0, None)
     points = [_point(c.name, tried.get(c.name, nothing), row) for c, row in zip(worth, rows, strict=True)]
     return Tuned(points, front(points), tried, machine.facts(), {c.name: c for c in every})
 
@@ -86,7 +86,8 @@ def worth_timing(
 
 
 def _point(name: str, distance: Distance, row: dict[str, Any]) -> Point:
-    return Point(name, distance.loss, distance.edges, float(row["ratio"]), float(row["p50_ms"]))
+    ratio, p50 = float(row["ratio"]), float(row["p50_ms"])
+    return Point(name, distance.loss, distance.edges, ratio, p50, distance.within)
 
 
 class _Tried:
@@ -95,7 +96,7 @@ class _Tried:
     def __init__(self, path: Path, digest: str, pictures: np.ndarray) -> None:
         seen = hashlib.sha256(pictures.tobytes()).hexdigest()
         self._path, self._key = path, {"weights_sha256": digest, "pictures_sha256": seen}
-        self._found: dict[str, dict[str, float]] = {}
+        self._found: dict[str, dict[str, Any]] = {}
         try:
             stored = json.loads(path.read_text())
             if {key: stored[key] for key in self._key} == self._key:
