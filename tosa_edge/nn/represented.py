@@ -97,12 +97,15 @@ def pairing(corners: Corners) -> Tensor:
 
 
 def unlikeness(corners: Corners) -> Tensor:
-    """The variance within each window, times four: four of [B, n, D] -> [B, n].
+    """The variance within each window as a share of the square of its mean: four of [B, n, D] -> [B, n].
 
-    Of the two diagonals and of the difference of their sums: three squares instead of four, and no mean.
+    Layers see tokens normalised: of large ones the same difference matters less. The variance is of the two
+    diagonals and of the difference of their sums: three squares instead of four, and no mean.
     """
     a, b, c, d = corners
-    return (squares(a - d) + squares(b - c)) / 2 + squares(a + d - (b + c)) / 4
+    falling, rising = a + d, b + c
+    variance = (squares(a - d) + squares(b - c)) / 2 + squares(falling - rising) / 4
+    return variance / (squares(falling + rising) + torch.finfo(torch.float32).tiny)
 
 
 def squares(x: Tensor) -> Tensor:
