@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.field_checks import exact_fields, integer, line, list_of, number, one_of
+from tosa_edge.field_checks import boolean, exact_fields, integer, line, list_of, number, one_of
 from tosa_edge.graph_info import OUTPUT_KINDS, known_keys
 from tosa_edge.limits import PIXELS, TOKENS
+from tosa_edge.nn.position_rules import RULES
 from tosa_edge.strict_json import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_LAYERS = 256
+HEADS = ("tosa", "dpt")
 _SIDE = integer(1, 1 << 16)
 _CHECKS = {
     "name": line,
@@ -30,16 +32,32 @@ _CHECKS = {
     "head_layers": list_of(integer(0, MOST_LAYERS - 1), most=4),
     "head_dim": integer(4, 1 << 12),
     "output": one_of(OUTPUT_KINDS),
+    "family": line,
+    "head": one_of(HEADS),
+    "head_channels": list_of(integer(1, 1 << 14), most=4),
+    "positions": one_of(RULES),
+    "position_grid": list_of(integer(1, 1 << 12), most=2),
+    "epsilon": number(1e-12, 1e-2),
+    "max_depth": number(0, 1e4),
+    "selectors": boolean,
 }
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a depth model.
+    """The shape of a depth model, and what distinguishes one family of them from another.
 
-    `head_layers` are the four encoder layers that the depth head reads. All but the last are standard in
-    every group that ships: right after one, no token has been passed over. All fields are validated at
-    construction: values from a checkpoint are not trusted.
+    All fields are validated at construction: values from a checkpoint are not trusted.
+
+    head_layers: the four encoder layers that the depth head reads
+    head_dim: the head's width, and of a DPT head `head_channels` those of its four maps
+    family: whose weights these were, in words; empty for ours
+    head: `tosa`, our light one (`nn/head.py`), or `dpt` (`nn/dpt.py`)
+    positions: how the position embedding is brought to another grid (`nn/positions.py`)
+    position_grid: patches down and across of the stored position embedding; empty: of pictures of our size
+    epsilon: of every LayerNorm
+    max_depth: metres that a DPT head of metric depth gives at most
+    selectors: whether they were trained; untrained ones are the selector `previous`
     """
 
     name: str = "model"
@@ -54,6 +72,14 @@ class ModelConfig:
     head_layers: tuple[int, ...] = (0, 4, 8, 11)
     head_dim: int = 64
     output: str = "relative_inverse_depth"
+    family: str = ""
+    head: str = "tosa"
+    head_channels: tuple[int, ...] = ()
+    positions: str = "offset"
+    position_grid: tuple[int, ...] = ()
+    epsilon: float = 1e-6
+    max_depth: float = 0.0
+    selectors: bool = True
 
     def __post_init__(self) -> None:
         try:
@@ -83,6 +109,12 @@ class ModelConfig:
             raise ValueError(f"head_layers {list(layers)} are not four of {self.layers} layers, in order")
         if self.head_dim % 4:
             raise ValueError(f"head_dim {self.head_dim} is not a multiple of 4")
+        if len(self.head_channels) != 4 * (self.head == "dpt"):
+            raise ValueError(f"head_channels {list(self.head_channels)} are not those of a {self.head} head")
+        if len(self.position_grid) not in (0, 2):
+            raise ValueError(f"position_grid {list(self.position_grid)} is not patches down and across")
+        if bool(self.max_depth) != (self.head == "dpt" and self.output == "metric_depth"):
+            raise ValueError(f"max_depth {self.max_depth:g} is not for {self.output} of a {self.head} head")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -92,6 +124,29 @@ class ModelConfig:
     def grid_of(self, image: Tensor) -> tuple[int, int]:
         """Patches down and across of pictures [B, 3, H, W]."""
         return image.shape[-2] // self.patch, image.shape[-1] // self.patch
+
+    @property
+    def stored_grid(self) -> tuple[int, int]:
+        """Patches down and across of the position embedding."""
+        if not self.position_grid:
+            return self.grid
+        down, across = self.position_grid
+        return down, across
+
+    def selective_layers(self, group: int) -> tuple[int, ...]:
+        """A standard layer, then at most `group` selective ones, and again: the paper's pairing for group 1.
+
+        Of our models all head layers but the last are standard in the groups that ship, and that one was
+        trained to be selective. In another's model all that the head reads are standard.
+        """
+        standard = {0, *(self.head_layers if self.head == "dpt" else ())}
+        selective: list[int] = []
+        run = 0
+        for layer in range(self.layers):
+            run = 0 if layer in standard or run == group else run + 1
+            if run:
+                selective.append(layer)
+        return tuple(selective)
 
     @property
     def tokens(self) -> int:

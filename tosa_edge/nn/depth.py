@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.dpt import DptHead
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.head import DepthHead, resize
 from tosa_edge.nn.tosa import Pattern
@@ -29,7 +30,7 @@ class DepthNet(nn.Module):
         self.config = config
         self.pattern = pattern or Pattern()
         self.encoder = Encoder(config)
-        self.head = DepthHead(config)
+        self.head: DepthHead | DptHead = (DptHead if config.head == "dpt" else DepthHead)(config)
         # Not just "mean": the exporter calls the output of an operator so, and a graph has one of each name.
         self.register_buffer("pixel_mean", _per_channel(MEAN), persistent=False)
         self.register_buffer("pixel_std", _per_channel(STD), persistent=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -12,7 +13,6 @@ from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.represented import Grid, Rows, group, share_windows
 from tosa_edge.nn.tosa import (
-    EPSILON,
     Pattern,
     attention,
     dither_importance,
@@ -34,7 +34,7 @@ class LayerNorm(nn.LayerNorm):
     """Statistics in float32, whatever the model's precision."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return layer_norm(x, self.weight, self.bias)
+        return layer_norm(x, self.weight, self.bias, self.eps)
 
 
 class LayerScale(nn.Module):
@@ -77,12 +77,12 @@ def gelu(x: Tensor) -> Tensor:
 class Block(nn.Module):
     """One transformer layer."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, epsilon: float) -> None:
         super().__init__()
-        self.norm1 = LayerNorm(dim, eps=EPSILON)
+        self.norm1 = LayerNorm(dim, eps=epsilon)
         self.attn = Attention(dim, num_heads)
         self.ls1 = LayerScale(dim)
-        self.norm2 = LayerNorm(dim, eps=EPSILON)
+        self.norm2 = LayerNorm(dim, eps=epsilon)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = LayerScale(dim)
 
@@ -108,7 +108,8 @@ class Selector(nn.Module):
 def selective_run(x: Tensor, index: Tensor, blocks: list[Block]) -> Tensor:
     """A run of selective layers: gather once, m layers on K tokens, scatter once. x [B, T, D] -> the same."""
     first, last = blocks[0], blocks[-1]
-    rows, normed = gather_tokens(x, index, first.norm1.weight, first.norm1.bias, epsilon=EPSILON)
+    norm = first.norm1
+    rows, normed = gather_tokens(x, index, norm.weight, norm.bias, epsilon=norm.eps)
     for block in blocks:
         if block is not first:
             normed = block.norm1(rows)
@@ -135,10 +136,11 @@ class Encoder(nn.Module):
         self.register_tokens = (
             nn.Parameter(torch.zeros(1, config.registers, dim)) if config.registers else None
         )
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.tokens, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + math.prod(config.stored_grid), dim))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
-        self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp_ratio) for _ in range(config.layers))
-        self.norm = LayerNorm(dim, eps=EPSILON)
+        shape = (dim, config.heads, config.mlp_ratio, config.epsilon)
+        self.blocks = nn.ModuleList(Block(*shape) for _ in range(config.layers))
+        self.norm = LayerNorm(dim, eps=config.epsilon)
         self.lattice: Tensor
         self.register_buffer("lattice", dither_lattice(*config.grid), persistent=False)
         self.selectors = nn.ModuleDict({str(i): Selector(config.heads) for i in range(0, config.layers - 1)})
@@ -156,7 +158,8 @@ class Encoder(nn.Module):
 
     def embed(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] -> tokens [B, P + N, D]."""
-        positions = resample_positions(self.pos_embed, self.config.grid, self.config.grid_of(image))
+        stored, rule = self.config.stored_grid, self.config.positions
+        positions = resample_positions(self.pos_embed, stored, self.config.grid_of(image), rule)
         patches = self.patch_embed["proj"](image).flatten(2).transpose(1, 2) + positions[:, 1:]
         head = (self.cls_token + positions[:, :1]).expand(image.shape[0], -1, -1)
         if self.register_tokens is not None:

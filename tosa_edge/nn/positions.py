@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,13 +12,21 @@ from torch import Tensor
 INTERPOLATE_OFFSET = 0.1
 
 
-def resample_positions(pos_embed: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Position embedding [1, 1 + N, D] from one patch grid to another, as DINOv2 does (bicubic)."""
+def resample_positions(
+    pos_embed: Tensor, old: tuple[int, int], new: tuple[int, int], rule: str = "offset"
+) -> Tensor:
+    """Position embedding [1, 1 + N, D] from one patch grid to another, in float32 (bicubic).
+
+    The rules are those of `nn/position_rules.py`: the same weights were fitted through one of them, and give
+    something else through another.
+    """
     if old == new:
         return pos_embed
     grid = pos_embed[:, 1:].float().unflatten(1, old).permute(0, 3, 1, 2)
-    scale = [(n + INTERPOLATE_OFFSET) / o for n, o in zip(new, old, strict=True)]
-    grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", antialias=False)
+    to: dict[str, Any] = {"size": new}
+    if rule == "offset":
+        to = {"scale_factor": [(n + INTERPOLATE_OFFSET) / o for n, o in zip(new, old, strict=True)]}
+    grid = F.interpolate(grid, **to, mode="bicubic", antialias=rule == "antialias")
     if grid.shape[-2:] != new:
         raise ValueError(f"resampled {old} to {tuple(grid.shape[-2:])}, not {new}")
     patches = grid.flatten(2).transpose(1, 2).to(pos_embed.dtype)
