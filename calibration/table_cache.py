@@ -73,5 +73,5 @@ def _path(model: str, data: str, method: str) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    with open_file(path, whole=False) as file:
+    with open_file(path, limit=None) as file:
         return file.read(MOST_BYTES + 1)

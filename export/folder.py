@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ from tosa_edge.files import sha256_of
 from tosa_edge.find_model import MODEL, WEIGHTS, refuse_foreign
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.limits import PIXELS
-from tosa_edge.nn.depth import DepthNet
-from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.nn.weights import load_depth_net, save_depth_net
+from tosa_edge.nn.config import ModelConfig
+from tosa_edge.nn.examine import examine
+from tosa_edge.nn.facts import Told
+from tosa_edge.nn.tosa import Pattern
+from tosa_edge.nn.weights import load_depth_net, save_as_ours
 
 if TYPE_CHECKING:
     import onnx
@@ -35,12 +38,12 @@ GROUPS = (1, 3)
 
 
 def standard_patterns(
-    layers: int, keep: float, query_stride: int, selector: str, spread: float
+    config: ModelConfig, keep: float, query_stride: int, selector: str, spread: float
 ) -> dict[str, Pattern]:
     """The variants of a model folder by name."""
     patterns = {"dense": Pattern()}
     for group in GROUPS:
-        patterns[f"g{group}"] = Pattern(grouped(layers, group), keep, query_stride, selector, spread)
+        patterns[f"g{group}"] = Pattern(config.selective_layers(group), keep, query_stride, selector, spread)
     return patterns
 
 
@@ -72,11 +75,17 @@ def export_graph(
     return to_plugin_form(model) if form == "plugin" else model
 
 
-def export_file(checkpoint: Path, out: Path, pattern: Pattern, **options: object) -> GraphInfo:
+def export_file(
+    checkpoint: Path, out: Path, pattern: Pattern, told: Told | None = None, **options: object
+) -> GraphInfo:
     """One self-contained `.onnx`, for other people's tools."""
     import onnx
 
-    with atomic_path(out) as path:
+    with tempfile.TemporaryDirectory() as scratch, atomic_path(out) as path:
+        if foreign := examine(checkpoint, told=told).foreign:
+            ours = Path(scratch) / WEIGHTS
+            save_as_ours(checkpoint, ours, out.stem, (foreign.config.height, foreign.config.width), told)
+            checkpoint = ours
         model = export_graph(checkpoint, pattern, **options)  # type: ignore[arg-type]
         onnx.checker.check_model(model, full_check=True)
         path.write_bytes(model.SerializeToString())
@@ -94,6 +103,7 @@ def export_folder(
     size: tuple[int, int] | None = None,
     smaller: tuple[tuple[int, int], ...] = (),
     batch: int = 1,
+    told: Told | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[GraphInfo]:
     """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision.
@@ -104,16 +114,14 @@ def export_folder(
     refuse_foreign(out)
     with atomic_path(out, folder=True) as folder:
         weights = folder / WEIGHTS
-        net = load_depth_net(checkpoint, size)
-        net.config = replace(net.config, name=out.name)
-        save_depth_net(net, weights)
+        config = save_as_ours(checkpoint, weights, out.name, size, told)
         infos = {}
         for name, options in _variants(patterns, smaller, forms, precisions, attention).items():
             progress(name)
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
-        (folder / MODEL).write_text(_model_json(net, infos))
+        (folder / MODEL).write_text(_model_json(config, infos))
     return list(infos.values())
 
 
@@ -180,11 +188,11 @@ def check_options(
         )
 
 
-def _model_json(net: DepthNet, infos: dict[str, GraphInfo]) -> str:
+def _model_json(config: ModelConfig, infos: dict[str, GraphInfo]) -> str:
     (digest,) = {info.weights_sha256 for info in infos.values()}
     return json.dumps(
         {
-            **json.loads(net.config.to_json()),
+            **json.loads(config.to_json()),
             "weights_sha256": digest,
             "version": tosa_edge.__version__,
             "graphs": {name: asdict(info) for name, info in infos.items()},

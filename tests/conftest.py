@@ -25,6 +25,7 @@ EXTRAS = {
     "tensorrt_rtx": "rtx",
     "tomli": "train",
     "torch": "export",
+    "transformers": "dev",
     "triton": "plugins",
 }
 

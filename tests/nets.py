@@ -15,6 +15,22 @@ TINY = ModelConfig(
     name="tiny", height=56, width=84, dim=32, layers=4, heads=2, head_layers=(0, 1, 2, 3), head_dim=16
 )
 
+# As Depth Anything is: another head, and positions on a square grid of their own.
+TINY_DPT = ModelConfig(
+    name="tiny",
+    height=56,
+    width=84,
+    dim=32,
+    layers=4,
+    heads=2,
+    head_layers=(0, 1, 2, 3),
+    head="dpt",
+    head_dim=16,
+    head_channels=(8, 12, 16, 20),
+    position_grid=(5, 5),
+    selectors=False,
+)
+
 
 def tiny_net(pattern: Pattern | None = None, config: ModelConfig = TINY, seed: int = 0) -> DepthNet:
     """Random weights whose layers matter: LayerScale near one, selectors off their identity."""

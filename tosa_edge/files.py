@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.limits import BYTES
+from tosa_edge.limits import BYTES, Limit
 
 _CHUNK = 1 << 20
 
@@ -32,25 +32,25 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def open_file(path: Path, whole: bool = True) -> BinaryIO:
-    """A regular file, open for reading; of at most the limit, if the whole of it is going to be read."""
+def open_file(path: Path, limit: Limit | None = BYTES) -> BinaryIO:
+    """A regular file, open for reading; of at most the limit, which is that of files read whole."""
     # Without O_NONBLOCK a pipe that nobody writes to is waited for here.
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     try:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise TosaEdgeError(f"{path} is a pipe or a device, not a file", "Give the path of a file.")
-        if whole:
-            BYTES.check(found.st_size, f"{path} is too large")
+        if limit:
+            limit.check(found.st_size, f"{path} is too large")
     except BaseException:
         file.close()
         raise
     return file
 
 
-def require_regular(path: Path, whole: bool = True) -> None:
+def require_regular(path: Path, limit: Limit | None = BYTES) -> None:
     """For other people's readers, which open a name themselves. Raises what `open_file` raises."""
-    open_file(path, whole).close()
+    open_file(path, limit).close()
 
 
 def inside(folder: Path, name: str) -> Path:

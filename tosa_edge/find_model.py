@@ -18,6 +18,7 @@ DEFAULT_VARIANT = "g1"
 # How evenly kept tokens lie: what models are trained at, the study starts from and graphs are exported with.
 DEFAULT_SPREAD = 8.0
 WEIGHTS, MODEL = "weights.safetensors", "model.json"
+HUB_WEIGHTS = "model.safetensors"  # of a folder as model hubs have them, with a config.json beside it
 
 
 def bundled_models() -> list[str]:
@@ -26,12 +27,12 @@ def bundled_models() -> list[str]:
 
 def find_checkpoint(spec: str) -> Path:
     """The weights that are meant: a file's, a model folder's or a bundled model's."""
-    for path in (Path(spec), Path(spec) / WEIGHTS, ASSETS / spec / WEIGHTS):
+    for path in (Path(spec), Path(spec) / WEIGHTS, Path(spec) / HUB_WEIGHTS, ASSETS / spec / WEIGHTS):
         if path.is_file():
             return path
     raise TosaEdgeError(
         f"there is no checkpoint {spec!r}",
-        f"Give a .safetensors file, a model folder, or one of: {', '.join(bundled_models())}.",
+        f"Give a .safetensors or .pth file, a model folder, or one of: {', '.join(bundled_models())}.",
     )
 
 

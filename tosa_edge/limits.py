@@ -44,6 +44,8 @@ PIXELS = Limit("TOSA_EDGE_MAX_PIXELS", 1 << 26, "pixels")
 TOKENS = Limit("TOSA_EDGE_MAX_TOKENS", 1 << 14, "tokens")
 # Of a file that is read whole, and of all weights of one graph.
 BYTES = Limit("TOSA_EDGE_MAX_BYTES", 1 << 30, "bytes")
+# Of a checkpoint, which is mapped and not read whole: Depth Anything V2 L is one of 1.3 GB.
+CHECKPOINT = Limit("TOSA_EDGE_MAX_CHECKPOINT", 1 << 31, "bytes")
 # Of a graph after every call of a function was replaced by its body, which is what runtimes do.
 NODES = Limit("TOSA_EDGE_MAX_NODES", 1 << 17, "nodes")
 # Of a picture that a web server sends.

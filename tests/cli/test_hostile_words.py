@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import media, tiny
-from tests.nets import TINY, tiny_checkpoint
+from tests.nets import tiny_checkpoint
 from tosa_edge.cli import app, export
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.size import size_of
@@ -152,18 +152,3 @@ def test_a_server_that_sends_for_ever_is_left(monkeypatch):
     with pytest.raises(TosaEdgeError, match="TOSA_EDGE_MAX_DOWNLOAD"):
         open_source(f"http://127.0.0.1:{server.server_port}/p.jpg")
     server.server_close()
-
-
-@pytest.mark.parametrize("width", [0, 1, 100])
-def test_an_encoder_of_no_width_is_refused(width):
-    import torch
-
-    from tosa_edge.nn.weights import encoder_config
-
-    tensors = {
-        "cls_token": torch.zeros(1, 1, width),
-        "patch_embed.proj.weight": torch.zeros(4, 3, 14, 14),
-        "blocks.0.mlp.fc1.weight": torch.zeros(8, 4),
-    }
-    with pytest.raises(TosaEdgeError, match="wide"):
-        encoder_config(tensors, TINY.height, TINY.width)

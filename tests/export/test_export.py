@@ -189,7 +189,7 @@ def test_half_precision_is_the_torch_model_in_half(checkpoint):
 @pytest.mark.slow
 def test_a_folder_is_graphs_over_one_weights_file(checkpoint, tmp_path):
     folder = tmp_path / "tiny_model"
-    patterns = standard_patterns(TINY.layers, 0.5, 2, "learned", 1.0)
+    patterns = standard_patterns(TINY, 0.5, 2, "learned", 1.0)
     export_folder(checkpoint, folder, patterns, precisions=("fp32", "fp16"))
     names = {p.name for p in folder.iterdir()}
     expected = {"weights.safetensors", "model.json", "dense.onnx", "dense.fp16.onnx"}

@@ -16,6 +16,7 @@ from safetensors.torch import save_file as save_tensors
 
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
 from tosa_edge.pictures.fit import BARS
@@ -194,7 +195,7 @@ def test_augmentation_keeps_picture_and_depth_together():
 
 def test_patterns_cover_what_is_shipped():
     rng = np.random.default_rng(0)
-    drawn = [draw_pattern(12, rng, dense=0.3) for _ in range(400)]
+    drawn = [draw_pattern(ModelConfig(), rng, dense=0.3) for _ in range(400)]
     assert Pattern() in drawn
     selective = [p for p in drawn if p.layers]
     assert {p.selections() for p in selective} == {(0, 2, 4, 6, 8, 10), (0, 4, 8)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -13,19 +13,26 @@ from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import console, counted, say
 from tosa_edge.errors import MachineLacks, TosaEdgeError
 from tosa_edge.find_model import DEFAULT_SPREAD, files_of, find_checkpoint, refuse_foreign
+from tosa_edge.nn.examine import examine
+from tosa_edge.nn.facts import Told
 from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.row_sharing import parse_ways
 
 if TYPE_CHECKING:
     from tosa_edge.graph_info import GraphInfo
+    from tosa_edge.nn.config import ModelConfig
 
 # What shapes a graph that is traced; of these, what is about its selections.
 SELECTING = ("keep", "query_stride", "group", "selector", "spread")
-SHAPING = ("size", "smaller", "batch", "dense", "ways", *SELECTING, "form", "precision", "attention")
+SHAPING = (
+    *("family", "max_depth", "size", "smaller", "batch", "dense", "ways", *SELECTING),
+    *("form", "precision", "attention"),
+)
 
 EXAMPLES = (
     "tosa-edge export tosa_depth_s:g3 -o g3.onnx",
     "tosa-edge export tosa_depth_s -o fast.onnx --keep 0.4 --size 308x406",
+    "tosa-edge export depth_anything_v2_vits.pth -o dav2 --size 518x518",
 )
 
 
@@ -34,7 +41,7 @@ def main(
         str,
         typer.Argument(
             metavar="CKPT",
-            help="A .safetensors file, a model folder or a bundled name; NAME:VARIANT is that very graph.",
+            help="A .safetensors or .pth file, a model folder, a bundled name; or NAME:VARIANT, that graph.",
         ),
     ],
     out: Annotated[
@@ -54,7 +61,9 @@ def main(
     group: Annotated[
         int, typer.Option(help="Selective layers served by one selection; 1 is the paper's pairing.")
     ] = 1,
-    selector: Annotated[str, typer.Option(help="learned, or previous: training-free.")] = "learned",
+    selector: Annotated[
+        str, typer.Option(help="learned, where the model has trained ones, or previous: training-free.")
+    ] = "",
     spread: Annotated[
         float, typer.Option(help="How evenly the kept tokens lie; 0 is the paper's choice.")
     ] = DEFAULT_SPREAD,
@@ -62,6 +71,14 @@ def main(
         str,
         typer.Option(help="One row for several tokens, as in windows=0.2,0.4:3-11 (docs/represented.md)."),
     ] = "",
+    family: Annotated[
+        str,
+        typer.Option(help="Whose CKPT is: depth-anything-v1, depth-anything-v2, distill-any-depth."),
+    ] = "",
+    max_depth: Annotated[
+        Optional[float],
+        typer.Option(help="CKPT gives metres up to so many (20 indoors, 80 outdoors); 0: it is relative."),
+    ] = None,
     form: Annotated[
         str, typer.Option(help="portable (runs anywhere), plugin (TensorRT), reuse (given tokens).")
     ] = "portable",
@@ -77,6 +94,8 @@ def main(
 ) -> None:
     """A checkpoint to ONNX, dense or token-selective: one file, or a model folder.
 
+    Checkpoints of Depth Anything V1 and V2 and of Distill-Any-Depth are read too, official files
+    (.pth, .safetensors) and transformers': what a file cannot tell is said by --family and --max-depth.
     A variant of a model (tosa_depth_s:g3) is written as it is, to one file with its weights inside.
     """
     given = [name for name in SHAPING if _is_given(context, name)]
@@ -94,13 +113,16 @@ def main(
     path = find_checkpoint(checkpoint)
     wanted = parse_size(size, "--size")
     others = tuple(s for part in smaller.split(",") if (s := parse_size(part.strip(), "--smaller")))
+    told = Told(family, max_depth)
     with needs_export_extra("exporting"):
+        # Without PyTorch, but for a .pth: what is refused is refused at once.
+        examined = examine(path, wanted, told)
         from tosa_edge.export.folder import check_options, export_file, export_folder, standard_patterns
-        from tosa_edge.nn.tosa import Pattern, grouped
-        from tosa_edge.nn.weights import read_checkpoint
+        from tosa_edge.nn.tosa import Pattern
 
-    _, config = read_checkpoint(path)
-    layers = config.layers if config else 12
+    config = examined.model
+    layers = config.layers
+    selector = _selector(selector, config, path)
     if group < 1 or group >= layers:
         raise TosaEdgeError(f"--group {group} is not possible", f"Choose 1 to {layers - 1}.")
     if ways:
@@ -108,7 +130,7 @@ def main(
     elif dense:
         pattern = Pattern()
     else:
-        pattern = Pattern(grouped(layers, group), keep, query_stride, selector, spread)
+        pattern = Pattern(config.selective_layers(group), keep, query_stride, selector, spread)
     check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
     one_file = out.suffix == ".onnx"
     if one_file and others:
@@ -120,12 +142,16 @@ def main(
             "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
         )
     refuse_overwrites([out], [path], force=force, check=refuse_foreign, say=say)
+    if examined.foreign:
+        say(f"{examined.foreign.said}; pictures {config.height}x{config.width}")
+    if pattern.layers and not config.selectors:
+        say("tokens are selected as the layer before attends (previous): distill trains selectors")
     with console.status(f"tracing {out.name}") as status:
         if one_file:
             options = {"form": form, "precision": precision, "attention": attention}
-            infos = [export_file(path, out, pattern, size=wanted, batch=batch, **options)]
+            infos = [export_file(path, out, pattern, told, size=wanted, batch=batch, **options)]
         else:
-            standard = standard_patterns(layers, keep, query_stride, selector, spread)
+            standard = standard_patterns(config, keep, query_stride, selector, spread)
             infos = export_folder(
                 path,
                 out,
@@ -136,8 +162,10 @@ def main(
                 progress=lambda name: status.update(f"tracing {name}"),
                 size=wanted,
                 batch=batch,
+                told=told,
             )
-    info = next((i for i in infos if i.group == group and i.form == form), infos[0])
+    selective = () if dense else config.selective_layers(group)
+    info = next((i for i in infos if i.selective_layers == selective and i.form == form), infos[0])
     _say_and_emit(infos, info, out, as_json)
 
 
@@ -152,6 +180,16 @@ def _say_and_emit(infos: list[GraphInfo], info: GraphInfo, out: Path, as_json: b
     say(f"wrote {out}   next: tosa-edge inspect {out}")
     result = {"model": str(out), "form": info.form, "size": [info.height, info.width], "tokens": info.tokens}
     emit({**result, "kept": info.kept, "selections": list(info.selections)}, as_json)
+
+
+def _selector(asked: str, config: ModelConfig, path: Path) -> str:
+    """The one that is asked for, or the best there is."""
+    if asked == "learned" and not config.selectors:
+        raise TosaEdgeError(
+            f"{path} has no trained selectors",
+            "Leave --selector out, or train them: tosa-edge distill MODEL --images DIR -o OUT.",
+        )
+    return asked or ("learned" if config.selectors else "previous")
 
 
 def _is_variant(spec: str) -> bool:

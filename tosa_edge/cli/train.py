@@ -62,8 +62,10 @@ def main(
         if weights is None:
             train_model(checkpoint, frames, out, parsed)
         return
-    start_of(checkpoint, parsed)  # refused before anything is written,
+    _, foreign = start_of(checkpoint, parsed)  # refused before anything is written,
     frames.batch([0])  # and so are data that nothing can be learned from
+    if foreign:
+        say(foreign)
     keep_record(out, parsed, checkpoint, data, len(frames), frames.refused)
     if weights is None:
         weights = _train(checkpoint, frames, out, parsed)

@@ -238,7 +238,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a file. NewerFormat passes through: what to do about it depends on the reader."""
     remedy = "Build the engine again with `tosa-edge build`: a manifest is not to be edited."
     try:
-        with open_file(path, whole=False) as file:
+        with open_file(path, limit=None) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise TosaEdgeError(

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.head import LastConv, Refine
-
-LAST_WIDTH = 32
+from tosa_edge.nn.shapes import LAST_WIDTH
 
 
 def enlarge(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,80 +1,93 @@
-"""Whose checkpoint it is, by the names of its tensors; and what can be done with it today."""
+"""Whose checkpoint it is, by the names and shapes of its tensors; and what can be done with it."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-_TRAIN = (
+TRAIN = (
     "A depth head of ours can be trained on its encoder: tosa-edge train tosa_depth_s --data SHARDS -o OUT "
     "--start {path}."
 )
-_NOT_READ = "Its encoder is not read yet; of DINOv2 and Depth Anything V1 and V2 the official files are."
+READ = (
+    "Depth Anything V1 and V2, Distill-Any-Depth and DINOv2 (S, B, L) are read: official files, and "
+    "transformers'."
+)
 
 
 @dataclass(frozen=True)
 class Family:
-    """name: in words. known: whether its encoder's key names are read, so a training may begin with it."""
+    """name: in words. layout: how its tensors are named (`nn/layouts.py`), empty where it is not read.
+    head: whether its depth head is there, so that it is a whole model."""
 
     name: str
-    known: bool
-
-    def remedy(self, path: object) -> str:
-        return _TRAIN.format(path=path) if self.known else _NOT_READ
+    layout: str = ""
+    head: bool = False
 
 
-# The first whose patterns are all found is the one: what only some of a family's models have comes first.
+_QKV, _SCALE = r"blocks\.(\d+\.)?0\.attn\.qkv\.weight$", r"blocks\.(\d+\.)?0\.ls1\.gamma$"
+_DPT = r"scratch\.refinenet1\.out_conv\.weight$"
+_QUERY = r"encoder\.layer\.0\.attention\.(attention\.query|q_proj)\.weight$"
+# The first whose patterns are all found (and with a ! before it, not found) is the one: what only some of a
+# family's models have comes first.
 _MARKS: tuple[tuple[Family, tuple[str, ...]], ...] = (
+    (Family("Depth Anything 3 (METRIC or MONO)"), (r"scratch\.sky_output_conv2\.",)),
+    (Family("Depth Anything 3"), (r"(^|\.)camera_token$",)),
+    (Family("Depth Anything 3"), (r"scratch\.refinenet1_aux\.",)),
+    (Family("DINOv3"), (r"(^|\.)(storage_tokens|rope_embed\.periods)$",)),
     (
-        Family("Depth Anything 3 (METRIC or MONO)", False),
-        (r"scratch\.sky_output_conv2\.",),
-    ),
-    (Family("Depth Anything 3", False), (r"(^|\.)camera_token$",)),
-    (Family("Depth Anything 3", False), (r"scratch\.refinenet1_aux\.",)),
-    (
-        Family("Depth Anything in transformers' layout, with its depth head", False),
-        (r"backbone\.encoder\.layer\.0\.attention\.attention\.query\.weight$", r"neck\."),
+        Family("DINOv3 in transformers' layout"),
+        (r"layer\.0\.attention\.q_proj\.weight$", r"!embeddings\.position_embeddings$"),
     ),
     (
-        Family("Depth Anything V1 or V2 with a SwiGLU encoder (giant), with its depth head", False),
-        (r"depth_head\.scratch\.", r"blocks\.0\.mlp\.w12\."),
+        Family("Depth Anything with a SwiGLU encoder (giant)"),
+        (_DPT, r"\.mlp\.w12\."),
     ),
     (
-        Family("Depth Anything with blocks in chunks (as a training or Distill-Any-Depth saves them)", False),
-        (r"depth_head\.scratch\.", r"blocks\.\d+\.\d+\."),
+        Family("Depth Anything with a SwiGLU encoder (giant), in transformers' layout"),
+        (r"(^|\.)neck\.", r"\.mlp\.(weights_in|gate_proj)\."),
     ),
+    (Family("Depth Anything in transformers' layout", "transformers", True), (_QUERY, r"(^|\.)neck\.")),
+    (Family("Depth Anything", "official", True), (_DPT, _QKV)),
+    (Family("a depth head of Meta's for DINOv2, without the encoder"), (r"(^|\.)decode_head\.",)),
+    (Family("an encoder with registers in timm's layout"), (r"(^|\.)reg_token$",)),
+    (Family("a DeiT with a distillation token"), (r"(^|\.)dist_token$",)),
+    (Family("a DeiT-III of Meta's"), (r"blocks\.0\.gamma_1$",)),
+    (Family("DINOv2 with a SwiGLU encoder (giant)"), (r"\.mlp\.(w12|weights_in|gate_proj)\.",)),
     (
-        Family("Depth Anything V1 or V2 with its own depth head, which is not read yet", True),
-        (r"depth_head\.scratch\.refinenet1\.", r"blocks\.0\.attn\.qkv\.weight$"),
+        Family("DINOv2 with registers in transformers' layout, without a depth head", "transformers"),
+        (_QUERY, r"(^|\.)register_tokens$"),
     ),
-    (Family("DINOv3", False), (r"(^|\.)(storage_tokens|rope_embed\.periods)$",)),
-    (Family("DINOv3 in transformers' layout", False), (r"layer\.0\.attention\.q_proj\.weight$",)),
-    (Family("an encoder with registers in timm's layout", False), (r"(^|\.)reg_token$",)),
-    (Family("DINOv2 in transformers' layout", False), (r"encoder\.layer\.0\.attention\.attention\.query\.",)),
-    (Family("a DeiT with a distillation token", False), (r"(^|\.)dist_token$",)),
-    (Family("a DeiT-III of Meta's", False), (r"blocks\.0\.gamma_1$",)),
-    (Family("DINOv2 with a SwiGLU encoder (giant)", False), (r"blocks\.0\.mlp\.w12\.",)),
-    (Family("an encoder in chunks, as a training saves it", False), (r"blocks\.\d+\.\d+\.",)),
+    (Family("DINOv2 in transformers' layout, without a depth head", "transformers"), (_QUERY,)),
     (
-        Family("DINOv2 with registers, without a depth head", True),
-        (r"(^|\.)register_tokens$", r"blocks\.0\.ls1\.gamma$"),
+        Family("DINOv2 with registers, without a depth head", "official"),
+        (r"(^|\.)register_tokens$", _QKV, _SCALE),
     ),
-    (
-        Family("DINOv2, without a depth head", True),
-        (r"blocks\.0\.attn\.qkv\.weight$", r"blocks\.0\.ls1\.gamma$", r"(^|\.)pos_embed$"),
-    ),
-    (
-        Family("a plain vision transformer (timm's, DeiT), without a depth head", False),
-        (r"blocks\.0\.attn\.qkv\.weight$",),
-    ),
+    (Family("DINOv2, without a depth head", "official"), (_QKV, _SCALE, r"(^|\.)pos_embed$")),
+    (Family("a plain vision transformer (timm's, DeiT), without a depth head"), (_QKV,)),
 )
 
 
-def family_of(keys: Iterable[str]) -> Family | None:
-    """The family whose patterns all match the tensor names, or None."""
-    names = list(keys)
+def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family | None:
+    """The family whose patterns all match the tensors' names, or None."""
     for family, marks in _MARKS:
-        if all(any(re.search(mark, name) for name in names) for mark in marks):
+        if all(_found(mark, shapes) for mark in marks):
+            if family.layout == "official" and _positions_of_patches_alone(shapes):
+                return Family("a DeiT-III, or another whose class token has no position, in timm's layout")
             return family
     return None
+
+
+def _found(mark: str, names: Mapping[str, tuple[int, ...]]) -> bool:
+    wanted = not mark.startswith("!")
+    return any(re.search(mark.removeprefix("!"), name) for name in names) == wanted
+
+
+def _positions_of_patches_alone(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """A square of patches, and not one more: timm's DeiT-III has DINOv2's names."""
+    for name, shape in shapes.items():
+        if re.search(r"(^|\.)pos_embed$", name) and len(shape) == 3 and shape[1] > 1:
+            return math.isqrt(shape[1]) ** 2 == shape[1]
+    return False

@@ -46,7 +46,7 @@ def require_file(path: Path) -> None:
         raise TosaEdgeError(f"there is no {path}", "Check the path; `ls` its folder to see what is there.")
     if path.is_dir():
         raise TosaEdgeError(f"{path} is a folder, not a file", "Give the path of a file in it.")
-    require_regular(path, whole=False)
+    require_regular(path, limit=None)
     if not path.stat().st_size:
         raise TosaEdgeError(f"{path} is empty (0 bytes)", "Copy or download it again.")
     if not os.access(path, os.R_OK):

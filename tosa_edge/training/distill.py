@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +87,7 @@ def _train_selectors(
     checkpoint: Path, pictures: np.ndarray, out: Path, recipe: Recipe, on_step: Callable[[int], None]
 ) -> Path:
     net = load_depth_net(checkpoint)
+    net.config = replace(net.config, selectors=True)
     rates = {n: recipe.selector_rate * (".selectors." in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.0, average=0.98)
 
@@ -115,7 +116,7 @@ def _train_student(
         with torch.no_grad():
             target, _ = teacher.encoder(image, Pattern())
             depth = teacher.head(target, image)
-        pattern = draw_pattern(net.config.layers, rng, recipe.dense, recipe.represented)
+        pattern = draw_pattern(net.config, rng, recipe.dense, recipe.represented)
         if pattern.ways and ways:
             pattern = Pattern(ways=ways)
         features, _ = net.encoder(image, pattern)

@@ -7,9 +7,10 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from tosa_edge.find_model import DEFAULT_SPREAD
+from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
-from tosa_edge.nn.tosa import Pattern, grouped, predicted_attention, score_map
+from tosa_edge.nn.tosa import Pattern, predicted_attention, score_map
 from tosa_edge.row_sharing import Way, split_layers
 from tosa_edge.training.losses import attention_divergence
 
@@ -23,7 +24,9 @@ GROUPED = 0.15  # of the draws with represented tokens: merging, which windows g
 MERGED = (0.1, 0.15, 0.2)  # of all patches, three times
 
 
-def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: float = 0.0) -> Pattern:
+def draw_pattern(
+    config: ModelConfig, rng: Generator, dense: float = 0.0, represented: float = 0.0
+) -> Pattern:
     """Dense with probability `dense`, else any group, query stride and keep; often the ones that ship.
 
     Or, with probability `represented`, rows that stand for several tokens.
@@ -31,10 +34,10 @@ def draw_pattern(layers: int, rng: Generator, dense: float = 0.0, represented: f
     if rng.random() < dense:
         return Pattern()
     if represented and rng.random() < represented:
-        return Pattern(ways=draw_ways(layers, rng))
+        return Pattern(ways=draw_ways(config.layers, rng))
     keep = 0.5 if rng.random() < 0.4 else float(rng.choice(KEEPS))
     group, stride = int(rng.choice(GROUPS)), int(rng.choice(STRIDES))
-    return Pattern(grouped(layers, group), keep, stride, spread=DEFAULT_SPREAD)
+    return Pattern(config.selective_layers(group), keep, stride, spread=DEFAULT_SPREAD)
 
 
 def draw_ways(layers: int, rng: Generator) -> tuple[Way, ...]:
@@ -84,8 +87,8 @@ class SelectorLoss:
 
     def loss(self) -> Tensor:
         """Mean divergence over the selectors that any group uses."""
-        layers = self.encoder.config.layers
-        used = sorted({i for group in GROUPS for i in Pattern(grouped(layers, group)).selections()})
+        ours = self.encoder.config
+        used = sorted({i for group in GROUPS for i in Pattern(ours.selective_layers(group)).selections()})
         losses = []
         for layer in used:
             attn, s = self.encoder.block(layer).attn, self.encoder.selector(layer)

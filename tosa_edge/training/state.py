@@ -97,7 +97,7 @@ class Masters:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        require_regular(path, whole=False)
+        require_regular(path, limit=None)
         try:
             tensors = load_file(path, device=str(device()))
         except (SafetensorError, OSError) as error:
@@ -136,7 +136,7 @@ def step_of(path: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
-        require_regular(path, whole=False)
+        require_regular(path, limit=None)
         with safe_open(path, framework="np") as file:
             return int(file.get_tensor("step"))
     except (SafetensorError, OSError, TypeError, TosaEdgeError):

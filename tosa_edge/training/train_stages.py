@@ -18,8 +18,10 @@ from torch import Tensor
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.examine import config_inside
+from tosa_edge.nn.stored import open_checkpoint
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import encoder_config, load_depth_net, load_encoder, read_checkpoint
+from tosa_edge.nn.weights import load_depth_net, load_encoder
 from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
@@ -59,8 +61,8 @@ def train_model(
 
 def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     """A model to train: one of ours, as it is or cut down, or an official encoder under a new head."""
-    net, ours = start_of(checkpoint, recipe)
-    if ours:
+    net, foreign = start_of(checkpoint, recipe)
+    if not foreign:
         if recipe.head_layers:
             net = with_head_layers(net, recipe.head_layers)
         if recipe.shrink is None or net.config.name == recipe.name:
@@ -72,15 +74,13 @@ def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     return net
 
 
-def start_of(checkpoint: Path, recipe: Recipe) -> tuple[DepthNet, bool]:
-    """What a checkpoint holds, at the recipe's size, and whether it is ours; or why it is neither."""
-    tensors, config = read_checkpoint(checkpoint)
-    if config is not None:
-        return load_depth_net(checkpoint, (recipe.height, recipe.width)), True
+def start_of(checkpoint: Path, recipe: Recipe) -> tuple[DepthNet, str]:
+    """What a checkpoint holds, at the recipe's size, and what is to be said of one that is not ours."""
+    size = (recipe.height, recipe.width)
+    if config_inside(open_checkpoint(checkpoint)) is not None:
+        return load_depth_net(checkpoint, size), ""
     torch.manual_seed(recipe.seed)
-    net = DepthNet(encoder_config(tensors, recipe.height, recipe.width, recipe.name))
-    load_encoder(net, tensors)
-    return net, False
+    return load_encoder(checkpoint, size, recipe.name)
 
 
 def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
@@ -160,7 +160,7 @@ def stage_losses(
         terms["taught features"] = FEATURE_WEIGHT * feature_distance(features, taught)
         terms["taught depth"] = MATCH_WEIGHT * depth_distance(predicted, shown)
     if stage.elastic:
-        some, _ = net.encoder(image, draw_pattern(net.config.layers, rng, represented=stage.represented))
+        some, _ = net.encoder(image, draw_pattern(net.config, rng, represented=stage.represented))
         guess = net.head(some, image)
         terms["selective"] = SELECTIVE_WEIGHT * depth_loss(guess, depth)
         terms["features"] = FEATURE_WEIGHT * feature_distance(some, [f.detach() for f in features])
@@ -196,6 +196,8 @@ def _fit_stage(
 ) -> Path:
     stage, place = recipe.stages[number], parallel.process_rank()
     teacher = teacher_of(recipe, net) if stage.taught else None
+    if stage.selector_rate:
+        net.config = replace(net.config, selectors=True)
     masters = Masters(net, learning_rates(net, stage), stage.weight_decay, stage.average)
 
     def losses_of(step: int) -> dict[str, Tensor]:

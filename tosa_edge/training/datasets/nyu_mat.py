@@ -36,7 +36,7 @@ def _find(root: Path) -> FoundFrames:
 def _count(path: Path) -> int:
     """How many frames the file holds, once its arrays have the right shapes."""
     h5py = _h5py()
-    require_regular(path, whole=False)
+    require_regular(path, limit=None)
     try:
         with h5py.File(path, "r") as file:
             for name in ("images", "depths"):
