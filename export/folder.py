@@ -43,7 +43,8 @@ def standard_patterns(
     """The variants of a model folder by name."""
     patterns = {"dense": Pattern()}
     for group in GROUPS:
-        patterns[f"g{group}"] = Pattern(config.selective_layers(group), keep, query_stride, selector, spread)
+        if layers := config.selective_layers(group):
+            patterns[f"g{group}"] = Pattern(layers, keep, query_stride, selector, spread)
     return patterns
 
 

@@ -31,7 +31,6 @@ SHAPING = (
 
 EXAMPLES = (
     "tosa-edge export tosa_depth_s:g3 -o g3.onnx",
-    "tosa-edge export tosa_depth_s -o fast.onnx --keep 0.4 --size 308x406",
     "tosa-edge export depth_anything_v2_vits.pth -o dav2 --size 518x518",
 )
 

@@ -236,8 +236,8 @@ def nearest(shapes: Shapes) -> tuple[str, list[str], list[str]]:
             unknown = [name for name in shapes if _kind(name) not in known and not unused(name)]
             share = len(known & there) / len(known)
             found.append((share, f"{what}{words}", missing, unknown))
-    share, *best = max(found, key=lambda one: one[0])
-    return (best[0], best[1], best[2]) if share >= _NEAR else ("", [], [])
+    share, what, missing, unknown = max(found, key=lambda one: one[0])
+    return (what, missing, unknown) if share >= _NEAR else ("", [], [])
 
 
 def _kind(name: str) -> str:

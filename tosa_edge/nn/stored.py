@@ -98,13 +98,12 @@ def _safetensors(path: Path) -> Stored:
 
 def _entry(raw: Any, most: int) -> tuple[str, tuple[int, ...]]:
     """One tensor's type and shape; its place is checked by who reads it."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("dtype"), str):
-        raise ValueError("a tensor has no type")
-    shape = raw.get("shape")
-    counts = isinstance(shape, list) and len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
-    if not counts or math.prod(shape) > 8 * most:
+    kind, shape = (raw.get("dtype"), raw.get("shape")) if isinstance(raw, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(shape, list) or len(shape) > 8:
+        raise ValueError("a tensor has no type, or no shape")
+    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) > 8 * most:
         raise ValueError("a tensor has a shape that the file has no room for")
-    return _KINDS.get(raw["dtype"], raw["dtype"]), tuple(shape)
+    return _KINDS.get(kind, kind), tuple(shape)
 
 
 def _pickled(path: Path) -> Stored:
