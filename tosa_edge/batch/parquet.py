@@ -38,7 +38,7 @@ def pyarrow(module: str = "parquet") -> ModuleType:
 
 
 def _opened(path: str) -> Any:
-    require_regular(Path(path), whole=False)
+    require_regular(Path(path), limit=None)
     try:
         return pyarrow().ParquetFile(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are of these two

@@ -113,7 +113,7 @@ def read_plan(output: Path) -> Plan | None:
 def read_shards(output: Path) -> Iterator[Shard]:
     """One after the other: of ten million pictures the names alone are a gigabyte."""
     path = output / PLAN / SHARDS
-    with open_file(path, whole=False) as file:
+    with open_file(path, limit=None) as file:
         for number, line in enumerate(file):
             try:
                 raw: dict[str, Any] = read_object(line, _LONGEST)
