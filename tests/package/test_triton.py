@@ -22,7 +22,9 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import graph_from_bytes
 from tosa_edge.interface import Port, ports_of
 from tosa_edge.package.any_batch import for_any_batch
-from tosa_edge.package.triton import Serving, model_name, write_repository
+from tosa_edge.package.options import Options
+from tosa_edge.package.triton import model_name
+from tosa_edge.package.write import write_package
 
 DTYPES = {"TYPE_UINT8": "uint8", "TYPE_INT32": "int32", "TYPE_FP32": "float32"}
 
@@ -114,7 +116,7 @@ def test_the_command_writes_what_triton_reads(tmp_path, model, schema):
     ids=["name", "type", "shape", "output"],
 )
 def test_a_changed_graph_is_noticed(tmp_path, model, schema, change):
-    write_repository(str(model), tmp_path / "r", Serving())
+    write_package("triton", str(model), tmp_path / "r", Options())
     place = tmp_path / "r/onnxruntime/m"
     changed = onnx.load(place / "1/model.onnx")
     change(changed.graph)
@@ -148,9 +150,9 @@ def test_any_number_of_pictures_gives_what_each_gives(form):
 def test_what_cannot_be_made_so_is_refused_and_served_as_it_is(tmp_path, schema):
     several = tiny.save(tmp_path / "b4.onnx", tiny.info(batch=4))
     with pytest.raises(TosaEdgeError, match="for 4 pictures at once"):
-        write_repository(str(several), tmp_path / "r", Serving())
+        write_package("triton", str(several), tmp_path / "r", Options())
     assert not (tmp_path / "r").exists()
-    write_repository(str(several), tmp_path / "r", Serving(most=0))
+    write_package("triton", str(several), tmp_path / "r", Options(most=0))
     check(schema, tmp_path / "r/onnxruntime/b4", 0, several)
     fixed = tiny.model()
     # Adds a picture of its own to what comes in: no batch but one.
@@ -170,7 +172,7 @@ def test_a_plugin_library_comes_along(tmp_path, schema):
     graph.write_bytes(exported(tiny_pattern(1)).SerializeToString())
     library = tmp_path / "libtosa_edge_plugins.so"
     library.write_bytes(b"\x7fELF")
-    write_repository(str(graph), tmp_path / "r", Serving(plugin=library))
+    write_package("triton", str(graph), tmp_path / "r", Options(plugin=library))
     assert (tmp_path / "r/tensorrt/plugins" / library.name).read_bytes() == b"\x7fELF"
     script = tmp_path / "r/tensorrt/build_plan.sh"
     assert f"--dynamicPlugins=plugins/{library.name}" in script.read_text()
@@ -180,7 +182,7 @@ def test_a_plugin_library_comes_along(tmp_path, schema):
 
 
 def test_the_script_asks_trtexec_for_these_shapes(tmp_path, model):
-    write_repository(str(model), tmp_path / "r", Serving(most=4))
+    write_package("triton", str(model), tmp_path / "r", Options(most=4))
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "trtexec").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')

@@ -41,16 +41,14 @@ def main(
     as_json: JsonFlag = False,
 ) -> None:
     """Files for other people's hosts: a whole model repository for Triton Inference Server."""
-    from tosa_edge.errors import TosaEdgeError
     from tosa_edge.find_model import files_of
     from tosa_edge.output_paths import refuse_overwrites
-    from tosa_edge.package.triton import Serving, write_repository
+    from tosa_edge.package.options import Options
+    from tosa_edge.package.write import write_package
 
-    if host != "triton":
-        raise TosaEdgeError(f"there is nothing for {host[:30]!r} here", "Use one of: triton.")
     inputs = [*files_of(model), *([plugin] if plugin else [])]
     refuse_overwrites([out], inputs, force=force)
-    files = write_repository(model, out, Serving(most, instances, delay, plugin))
+    files = write_package(host, model, out, Options(most, instances, delay, plugin))
     for file in files:
         say(f"wrote {file}")
     emit({"files": [str(file) for file in files], "for": host}, as_json)
