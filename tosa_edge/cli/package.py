@@ -12,7 +12,7 @@ from tosa_edge.console import say
 
 EXAMPLES = (
     "tosa-edge package tosa_depth_s --for triton -o repository",
-    "tosa-edge package tosa_depth_s:g3 --for triton --max-batch 16 --instances 2 -o repository",
+    "tosa-edge package tosa_depth_s:g3 --for container -o image",
 )
 
 
@@ -22,7 +22,7 @@ def main(
         typer.Argument(metavar="MODEL", help="A bundled model, a model folder, an .onnx file or an engine."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is written.")],
-    host: Annotated[str, typer.Option("--for", help="Whose files: triton.")] = "triton",
+    host: Annotated[str, typer.Option("--for", help="What for: triton or container.")] = "triton",
     most: Annotated[
         int,
         typer.Option(
@@ -40,7 +40,7 @@ def main(
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Files for other people's hosts: a whole model repository for Triton Inference Server."""
+    """Files for other people's hosts: a repository for Triton, or images."""
     from tosa_edge.find_model import files_of
     from tosa_edge.output_paths import refuse_overwrites
     from tosa_edge.package.options import Options

@@ -11,6 +11,7 @@ from tosa_edge.package.options import Options
 
 TARGETS = {
     "triton": "repository",
+    "container": "images",
 }
 
 
@@ -20,6 +21,8 @@ def write_package(target: str, spec: str, out: Path, options: Options) -> list[P
         raise TosaEdgeError(
             f"there is nothing for {target[:30]!r} here", f"Use one of: {', '.join(TARGETS)}."
         )
+    if options.plugin is not None and target != "triton":
+        raise TosaEdgeError("--plugin is for Triton's plans", "Leave it out, or package --for triton.")
     files = getattr(import_module(f"tosa_edge.package.{target}"), TARGETS[target])(spec, options)
     with atomic_path(out, folder=True) as folder:
         for name, content in files.items():
