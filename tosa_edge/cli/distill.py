@@ -53,7 +53,7 @@ def main(
     sizes: Annotated[
         str, typer.Option(help="Every step draws one of these sizes, as in 252x336,252x336,168x224.")
     ] = "",
-    rate: Annotated[float, typer.Option(min=0, help="The peak rate at which weights move.")] = 2e-5,
+    rate: Annotated[float, typer.Option(min=0, help="The peak rate at which weights move.")] = 3e-6,
     batch: Annotated[int, typer.Option(min=1, help="Pictures in each step.")] = 8,
     most: Annotated[int, typer.Option(min=1, help="Use this many pictures, evenly spread.")] = 2000,
     force: ForceFlag = False,

@@ -43,7 +43,7 @@ class Recipe:
     steps: int = 600
     batch: int = 8
     selector_rate: float = 1e-3
-    rate: float = 2e-5
+    rate: float = 3e-6  # at 3e-5 tosa_depth_s forgot 3.5 % of its dense accuracy within 100 steps
     dense: float = 0.2
     represented: float = 0.5
     ways: str = ""
