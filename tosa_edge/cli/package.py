@@ -22,11 +22,14 @@ def main(
         typer.Argument(metavar="MODEL", help="A bundled model, a model folder, an .onnx file or an engine."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is written.")],
-    host: Annotated[str, typer.Option("--for", help="What for: triton or container.")] = "triton",
+    host: Annotated[str, typer.Option("--for", help="What for: triton, container or deepstream.")] = "triton",
     most: Annotated[
         int,
         typer.Option(
-            "--max-batch", min=0, max=256, help="Pictures a server puts together; 0 takes the graph as it is."
+            "--max-batch",
+            min=0,
+            max=256,
+            help="Pictures that Triton or DeepStream puts together; 0 takes the graph as it is.",
         ),
     ] = 8,
     instances: Annotated[int, typer.Option("--instances", min=1, max=64, help="Side by side.")] = 1,
@@ -40,7 +43,7 @@ def main(
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Files for other people's hosts: a repository for Triton, or images."""
+    """Files for other people's hosts: a repository for Triton, images, a configuration for DeepStream."""
     from tosa_edge.find_model import files_of
     from tosa_edge.output_paths import refuse_overwrites
     from tosa_edge.package.options import Options

@@ -12,6 +12,7 @@ from tosa_edge.package.options import Options
 TARGETS = {
     "triton": "repository",
     "container": "images",
+    "deepstream": "pipeline",
 }
 
 
