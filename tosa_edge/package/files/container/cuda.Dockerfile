@@ -1,5 +1,5 @@
-# A desktop GPU, by ONNX Runtime's CUDA provider: CUDA's libraries come from pip, the driver from the host
-# (NVIDIA's container toolkit). README.md says what has to lie in wheels/.
+# A desktop GPU, by ONNX Runtime's CUDA provider: CUDA 13's libraries come from pip, the driver (580 or
+# later) from the host, by NVIDIA's container toolkit. README.md says what has to lie in wheels/.
 FROM python:3.13.14-slim-trixie AS build
 WORKDIR /build
 COPY requirements-cuda.txt ./
