@@ -60,7 +60,7 @@ def test_the_contract_of_a_represented_graph():
 
 @pytest.mark.parametrize("precision", [pytest.param("fp32", marks=pytest.mark.slow), "fp16"])
 @pytest.mark.parametrize(
-    "spec", [pytest.param(p, marks=pytest.mark.slow) if p in SPECS[:2] else p for p in SPECS[:2] + SPECS[3:]]
+    "spec", [SPECS[1], *(pytest.param(spec, marks=pytest.mark.slow) for spec in (SPECS[0], SPECS[3]))]
 )
 def test_tensorrt_rtx_builds_it(spec, precision):
     trt = pytest.importorskip("tensorrt_rtx")
