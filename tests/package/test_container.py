@@ -48,9 +48,19 @@ def folder(tmp_path_factory) -> Path:
     return place / "out"
 
 
-def test_a_plugin_is_not_silently_left_out(tmp_path):
-    with pytest.raises(TosaEdgeError, match="--plugin is for Triton's plans"):
-        write_package("container", "tosa_depth_t", tmp_path / "out", Options(plugin=tmp_path / "p.so"))
+@pytest.mark.parametrize(
+    ("target", "options", "flag"),
+    [
+        ("container", {"plugin": Path("p.so")}, "--plugin"),
+        ("container", {"most": 4}, "--max-batch"),
+        ("deepstream", {"instances": 2}, "--instances"),
+        ("deepstream", {"delay_us": 5}, "--delay-us"),
+    ],
+)
+def test_an_option_is_not_silently_left_out(tmp_path, target, options, flag):
+    with pytest.raises(TosaEdgeError, match=f"{flag} says nothing for {target}"):
+        write_package(target, "tosa_depth_t", tmp_path / "out", Options(**options))
+    assert not (tmp_path / "out").exists()
 
 
 @dataclass

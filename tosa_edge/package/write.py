@@ -14,6 +14,13 @@ TARGETS = {
     "container": "images",
     "deepstream": "pipeline",
 }
+# Options that not every target has a use for: their flags, and who has.
+ONLY_FOR = {
+    "most": ("--max-batch", ("triton", "deepstream")),
+    "instances": ("--instances", ("triton",)),
+    "delay_us": ("--delay-us", ("triton",)),
+    "plugin": ("--plugin", ("triton",)),
+}
 
 
 def write_package(target: str, spec: str, out: Path, options: Options) -> list[Path]:
@@ -22,8 +29,11 @@ def write_package(target: str, spec: str, out: Path, options: Options) -> list[P
         raise TosaEdgeError(
             f"there is nothing for {target[:30]!r} here", f"Use one of: {', '.join(TARGETS)}."
         )
-    if options.plugin is not None and target != "triton":
-        raise TosaEdgeError("--plugin is for Triton's plans", "Leave it out, or package --for triton.")
+    for name, (flag, targets) in ONLY_FOR.items():
+        if target not in targets and getattr(options, name) != getattr(Options, name):
+            raise TosaEdgeError(
+                f"{flag} says nothing for {target}", f"Leave it out, or package --for {targets[0]}."
+            )
     files = getattr(import_module(f"tosa_edge.package.{target}"), TARGETS[target])(spec, options)
     with atomic_path(out, folder=True) as folder:
         for name, content in files.items():
