@@ -53,7 +53,7 @@ def find_graph(spec: str) -> Path:
             f"the folder {folder} holds no graphs",
             "Make a model folder with `tosa-edge export CKPT -o FOLDER`.",
         )
-    wanted = variant or next((v for v in (DEFAULT_VARIANT, "dense") if v in graphs), graphs[0])
+    wanted = variant or next((v for v in (_usual_variant(folder), "dense") if v in graphs), graphs[0])
     if not variant and wanted == graphs[0] and len(graphs) > 1 and not (folder / WEIGHTS).exists():
         raise TosaEdgeError(
             f"the folder {folder} holds {len(graphs)} models, and nothing says which is meant",
@@ -65,6 +65,15 @@ def find_graph(spec: str) -> Path:
             f"It has: {', '.join(f'{name}:{g}' for g in graphs)}.",
         )
     return folder / f"{wanted}.onnx"
+
+
+def _usual_variant(folder: Path) -> str:
+    """Tokens are skipped unasked only where selectors were trained for it."""
+    try:
+        trained = json.loads(read_bytes(folder / MODEL))["selectors"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, TosaEdgeError):
+        trained = True  # as models say that were written before there were others
+    return "dense" if trained is False else DEFAULT_VARIANT
 
 
 def files_of(spec: str) -> list[Path]:

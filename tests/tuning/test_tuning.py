@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
+from tests.nets import TINY, TINY_DPT, random_image, tiny_checkpoint, tiny_net
+from tests.nn import official
 from tosa_edge.cli import app
 from tosa_edge.files import sha256_of
 from tosa_edge.nn.arithmetic import encoder_cost, rows_by_layer
@@ -135,6 +136,27 @@ def test_tune_writes_a_front_and_the_model_that_was_asked_for(tmp_path, pictures
     assert again.exit_code == 1
     assert "nothing that was tried is 900 times as fast" in again.stderr
     assert json.loads(again.stdout)["tried"] == found["tried"]  # nothing is compared twice
+
+
+def test_another_s_checkpoint_has_to_be_a_model_first(tmp_path, pictures):
+    path = tmp_path / "depth_anything_v2_vits.pth"
+    torch.save(official.depth_anything(), path)
+    result = CliRunner().invoke(
+        app, ["tune", str(path), "--images", str(pictures), "-o", str(tmp_path / "o")]
+    )
+    assert result.exit_code == 2
+    assert f"Make it one first: tosa-edge export {path} -o MODEL" in " ".join(result.stderr.split())
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_a_model_with_another_s_head_is_tuned(tmp_path, pictures, monkeypatch):
+    few = [candidates(TINY_DPT)[number] for number in (0, 1)]
+    monkeypatch.setattr("tosa_edge.tuning.tune.candidates", lambda config: few)
+    command = ["tune", str(tiny_checkpoint(tmp_path, TINY_DPT)), "--images", str(pictures), "--rounds", "2"]
+    result = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert set(json.loads(result.stdout)["tried"]) == {few[1].name}
 
 
 def test_of_other_pictures_nothing_is_remembered(tmp_path):

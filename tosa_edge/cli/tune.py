@@ -63,10 +63,16 @@ def main(
     refuse_overwrites([out], [path, images], force=force, former=holds_a_front)
     with needs_export_extra("tuning"):
         from tosa_edge.calibration.pictures import read_pictures
+        from tosa_edge.nn.examine import examine
         from tosa_edge.nn.weights import load_depth_net
         from tosa_edge.tuning.front import choose
         from tosa_edge.tuning.tune import tune
 
+    if examine(path).foreign:
+        raise TosaEdgeError(
+            f"{path.name} is no model of ours yet",
+            f"Make it one first: tosa-edge export {checkpoint} -o MODEL; then: tosa-edge tune MODEL.",
+        )
     net = load_depth_net(path)
     pictures, refused = read_pictures(images, (net.config.height, net.config.width), most)
     say_refused(refused)
