@@ -76,7 +76,7 @@ class DepthModel:
         self._closed = False
         backend.activate()
         self.provider = backend.provider
-        self._check_ports(backend)
+        check_ports(backend, info, label)
         self._takes_kept = any(port.name == "kept" for port in backend.inputs)
         self._acquire = backend.acquire
         try:
@@ -135,7 +135,7 @@ class DepthModel:
         feeds = {"image": image[None], **self._reused(kept)}
         prepared = time.perf_counter()
         outputs = self._backend.infer(feeds)
-        self._check_outputs(outputs)
+        check_answer(outputs, self.info, self.label)
         inferred = time.perf_counter()
         depth = fit.backward(outputs["depth"][0].astype(np.float32, copy=False))
         chosen = outputs["kept"][0] if "kept" in outputs else kept
@@ -186,25 +186,6 @@ class DepthModel:
         rows = found.tokens if self.info.ways else None
         chosen = kept if found.tokens is None or self.info.ways else found.tokens
         return Prediction(found.depth, chosen, found.fit, found.times_ms, rows)
-
-    def _check_ports(self, backend: Backend) -> None:
-        """What a backend says of an engine is held to what its manifest, or its graph, says."""
-        try:
-            if backend.inputs:
-                check_interface(self.info, backend.inputs, backend.outputs)
-        except ValueError as error:
-            backend.deactivate()
-            raise TosaEdgeError(
-                f"{self.label} {error}", "Build or export it again: its parts do not belong together."
-            ) from error
-
-    def _check_outputs(self, outputs: dict[str, np.ndarray]) -> None:
-        try:
-            check_outputs(self.info, outputs)
-        except ValueError as error:
-            raise TosaEdgeError(
-                f"{self.label} {error}", "Export it again: the graph is not what it says it is."
-            ) from error
 
     def _fits_on_gpu(self) -> bool:
         """The kernels are there, and this GPU's driver takes them."""
@@ -327,3 +308,24 @@ def _shape_text(shape: tuple[int, ...]) -> tuple[str, str]:
     if len(shape) == 3 and shape[0] == 3:
         return f"a frame of shape {said} has its colours first", "Put them last: frame.transpose(1, 2, 0)."
     return f"a frame of shape {said} is not a colour picture [height, width, 3]", "Give RGB, uint8 [H, W, 3]."
+
+
+def check_ports(backend: Backend, info: GraphInfo, label: str) -> None:
+    """What a backend says of an engine is held to what its manifest, or its graph, says; or it is let go."""
+    try:
+        if backend.inputs:
+            check_interface(info, backend.inputs, backend.outputs)
+    except ValueError as error:
+        backend.deactivate()
+        raise TosaEdgeError(
+            f"{label} {error}", "Build or export it again: its parts do not belong together."
+        ) from error
+
+
+def check_answer(outputs: dict[str, np.ndarray], info: GraphInfo, label: str) -> None:
+    try:
+        check_outputs(info, outputs)
+    except ValueError as error:
+        raise TosaEdgeError(
+            f"{label} {error}", "Export it again: the graph is not what it says it is."
+        ) from error

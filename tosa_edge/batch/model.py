@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tosa_edge.backends.opening import open_model
+from tosa_edge.depth_model import check_answer, check_ports
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.interface import check_interface, check_outputs
 from tosa_edge.pictures.fit import check_mode, fit_for
 
 
@@ -22,14 +22,7 @@ class BatchModel:
         self.provider, self.size = opened.provider, opened.info.batch
         self._fit, self._backend = fit, opened.backend
         self._backend.activate()
-        try:
-            if self._backend.inputs:
-                check_interface(self.info, self._backend.inputs, self._backend.outputs)
-        except ValueError as error:
-            self.close()
-            raise TosaEdgeError(
-                f"{self.label} {error}", "Build or export it again: its parts do not belong together."
-            ) from error
+        check_ports(self._backend, self.info, self.label)
         if self.info.form == "reuse":
             self.close()
             raise TosaEdgeError(
@@ -50,12 +43,7 @@ class BatchModel:
             image[place] = fit.forward(picture)
         image[len(fits) :] = image[len(fits) - 1]
         outputs = self._backend.infer({"image": image})
-        try:
-            check_outputs(self.info, outputs)
-        except ValueError as error:
-            raise TosaEdgeError(
-                f"{self.label} {error}", "Export it again: the graph is not what it says it is."
-            ) from error
+        check_answer(outputs, self.info, self.label)
         found = zip(fits, outputs["depth"], strict=False)
         return [fit.backward(depth.astype(np.float32, copy=False)) for fit, depth in found]
 
