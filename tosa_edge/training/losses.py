@@ -1,4 +1,8 @@
-"""What training minimises, as pure functions of predictions and labels."""
+"""What training minimises, as pure functions of predictions and labels.
+
+Each is a mean over pictures, and what a picture adds depends on it alone: so processes that share a batch
+have, on the average, the loss of the whole.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +69,7 @@ def gradient_matching(error: Tensor, valid: Tensor) -> Tensor:
 def feature_distance(features: list[Tensor], target: list[Tensor]) -> Tensor:
     """Mean squared distance as a share of the target's variance, over the layers. Each [B, N, D]."""
     shares = [
-        (f.float() - t.float()).square().mean() / t.float().var()
+        (f.float() - t.float()).square().mean((1, 2)) / t.float().var((1, 2))
         for f, t in zip(features, target, strict=True)
     ]
     return torch.stack(shares).mean()
@@ -73,7 +77,7 @@ def feature_distance(features: list[Tensor], target: list[Tensor]) -> Tensor:
 
 def depth_distance(depth: Tensor, target: Tensor) -> Tensor:
     """Mean distance of two predictions [B, H, W], as a share of the target's spread."""
-    return (depth - target).abs().mean() / target.std().clamp(min=1e-6)
+    return ((depth - target).abs().mean((1, 2)) / target.std((1, 2)).clamp(min=1e-6)).mean()
 
 
 def attention_divergence(predicted: Tensor, target: Tensor) -> Tensor:
@@ -83,4 +87,4 @@ def attention_divergence(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def _masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    return (x * mask).sum() / mask.sum().clamp(min=1)
+    return ((x * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)).mean()
