@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 FORMS = ("portable", "plugin", "reuse")
 PRECISIONS = ("fp32", "fp16")
 GROUPS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A graph of a model folder: its pattern, and its size where that is not the model's own."""
+
+    pattern: Pattern
+    size: tuple[int, int] | None = None
 
 
 def standard_patterns(
@@ -102,53 +110,49 @@ def export_folder(
     precisions: tuple[str, ...] = ("fp32",),
     attention: bool = False,
     size: tuple[int, int] | None = None,
-    smaller: tuple[tuple[int, int], ...] = (),
+    others: dict[str, Variant] | None = None,
+    default: str = "",
     batch: int = 1,
     told: Told | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[GraphInfo]:
-    """A model folder: `weights.safetensors`, `model.json`, a graph for each pattern, form and precision.
+    """A model folder: `weights.safetensors`, `model.json`, a graph for each variant, form and precision.
 
-    And a dense one for each of the `smaller` sizes, named by it: `168x224`. With `attention` each graph in
-    half is there in the attention form as well.
+    Patterns are variants of the model's own size, `others` are of any. `default` is the variant that the
+    folder's name alone means. With `attention` each graph in half is there in the attention form as well.
     """
     refuse_foreign(out)
+    every = {name: Variant(pattern) for name, pattern in patterns.items()} | (others or {})
     with atomic_path(out, folder=True) as folder:
         weights = folder / WEIGHTS
         config = save_as_ours(checkpoint, weights, out.name, size, told)
         infos = {}
-        for name, options in _variants(patterns, smaller, forms, precisions, attention).items():
+        for name, options in _graphs(every, forms, precisions, attention).items():
             progress(name)
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
-        (folder / MODEL).write_text(_model_json(config, infos))
+        (folder / MODEL).write_text(_model_json(config, infos, default))
     return list(infos.values())
 
 
-def _variants(
-    patterns: dict[str, Pattern],
-    smaller: tuple[tuple[int, int], ...],
-    forms: tuple[str, ...],
-    precisions: tuple[str, ...],
-    attention: bool,
+def _graphs(
+    variants: dict[str, Variant], forms: tuple[str, ...], precisions: tuple[str, ...], attention: bool
 ) -> dict[str, dict[str, object]]:
-    """What to export under which name: `(dense|g1|g3|HEIGHTxWIDTH)[.reuse][.fp16[.attn]]`."""
-    variants: dict[str, tuple[Pattern, tuple[int, int] | None]] = {n: (p, None) for n, p in patterns.items()}
-    variants |= {f"{height}x{width}": (Pattern(), (height, width)) for height, width in smaller}
+    """What to export under which name: `VARIANT[.reuse][.fp16[.attn]]`."""
     return {
         name + ".reuse" * (form == "reuse") + ".fp16" * (precision == "fp16") + ".attn" * fused: {
-            "pattern": pattern,
-            "size": size,
+            "pattern": variant.pattern,
+            "size": variant.size,
             "form": form,
             "precision": precision,
             "attention": fused,
         }
-        for name, (pattern, size) in variants.items()
+        for name, variant in variants.items()
         for form in forms
         for precision in precisions
         for fused in ((False, True) if attention and precision == "fp16" else (False,))
-        if pattern.layers or form != "reuse"
+        if variant.pattern.layers or form != "reuse"
     }
 
 
@@ -189,13 +193,14 @@ def check_options(
         )
 
 
-def _model_json(config: ModelConfig, infos: dict[str, GraphInfo]) -> str:
+def _model_json(config: ModelConfig, infos: dict[str, GraphInfo], default: str) -> str:
     (digest,) = {info.weights_sha256 for info in infos.values()}
     return json.dumps(
         {
             **json.loads(config.to_json()),
             "weights_sha256": digest,
             "version": tosa_edge.__version__,
+            **({"default": default} if default else {}),
             "graphs": {name: asdict(info) for name, info in infos.items()},
         },
         indent=1,

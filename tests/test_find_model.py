@@ -24,9 +24,14 @@ def folder(tmp_path):
         ({"name": "older"}, "g1"),
         ({"selectors": True}, "g1"),
         ({"selectors": False}, "dense"),  # nobody trained it to skip
+        ({"selectors": False, "default": "g1"}, "g1"),
+        ({"default": "dense"}, "dense"),
+        ({"default": "gone"}, "dense"),
+        ({"default": "../../g1"}, "dense"),
+        ({"default": 7}, "g1"),
     ],
 )
-def test_tokens_are_skipped_unasked_where_selectors_were_trained(folder, said, meant):
+def test_what_a_model_says_is_its_usual_variant(folder, said, meant):
     if said is not None:
         (folder / MODEL).write_text(said if isinstance(said, str) else json.dumps(said))
     assert find_graph(str(folder)) == folder / f"{meant}.onnx"

@@ -68,12 +68,14 @@ def find_graph(spec: str) -> Path:
 
 
 def _usual_variant(folder: Path) -> str:
-    """Tokens are skipped unasked only where selectors were trained for it."""
+    """What the model says; of one that says nothing, g1 where selectors were trained, and else dense."""
     try:
-        trained = json.loads(read_bytes(folder / MODEL))["selectors"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, TosaEdgeError):
-        trained = True  # as models say that were written before there were others
-    return "dense" if trained is False else DEFAULT_VARIANT
+        said = json.loads(read_bytes(folder / MODEL))
+        if isinstance(default := said.get("default"), str):
+            return default
+        return "dense" if said["selectors"] is False else DEFAULT_VARIANT
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, TosaEdgeError):
+        return DEFAULT_VARIANT  # as models say that were written before there were others
 
 
 def files_of(spec: str) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.media import left_behind
-from tests.nets import tiny_checkpoint
+from tests.nets import TINY, tiny_checkpoint
 from tosa_edge.cli import app
 from tosa_edge.engine.load import load_graph
 from tosa_edge.export.attention_form import attentions
@@ -54,6 +54,15 @@ def test_a_folder_and_its_variants(tmp_path, checkpoint):
     assert not list(out.glob("*x*.onnx"))
     assert call(checkpoint, "-o", out, "--smaller", "28x42, 14x28", "--force").exit_code == 0
     assert (load_graph(f"{out}:28x42").info.width, load_graph(f"{out}:14x28").info.width) == (42, 28)
+    fast = ["--variant", "fast=28x42 windows=0.2,0.4:1-3", "--variant", "slow=windows=0.5,0.3:2-3"]
+    assert call(checkpoint, "-o", out, *fast, "--default", "fast", "--force").exit_code == 0
+    usual, slow = load_graph(str(out)), load_graph(f"{out}:slow")
+    assert (usual.label, usual.info.height, [way.layers for way in usual.info.ways]) == (
+        "robot:fast",
+        28,
+        [(1, 2, 3)],
+    )
+    assert (slow.info.height, slow.info.ways[0].whole) == (TINY.height, 0.5)
     # A model folder is a checkpoint too.
     again = call(out, "-o", tmp_path / "dense.onnx", "--dense", "--precision", "fp16")
     assert again.exit_code == 0, again.stderr
@@ -106,6 +115,26 @@ def test_what_cannot_be_exported_is_said_in_two_lines(tmp_path, checkpoint, argu
     assert what in error
     assert remedy.startswith("do: ")
     assert left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--variant", "Fast=28x42"], "--variant Fast=28x42 is not NAME="),
+        (["--variant", "../fast=28x42"], "--variant ../fast=28x42 is not NAME="),
+        (["--variant", "fast="], "--variant fast= is not NAME="),
+        (["--variant", "g1=28x42"], "has a variant g1 already"),
+        (["--variant", "fast=windows=2,0:1-3"], "windows"),
+        (["--default", "fast"], "--default fast is none of the variants"),
+    ],
+)
+def test_variants_that_a_folder_cannot_have(tmp_path, checkpoint, arguments, what):
+    result = call(checkpoint, "-o", tmp_path / "robot", *arguments)
+    assert result.exit_code == 2
+    error, remedy = result.stderr.strip().splitlines()
+    assert what in error
+    assert remedy.startswith("do: ")
+    assert not (tmp_path / "robot").exists()
 
 
 @pytest.mark.parametrize("spoil", ["missing", "truncated", "a picture"])

@@ -15,7 +15,7 @@ from tests.exported import exported
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_pattern
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.export.folder import export_file, export_folder, export_graph, standard_patterns
+from tosa_edge.export.folder import Variant, export_file, export_folder, export_graph, standard_patterns
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_deployable_form
 from tosa_edge.graph_info import KEY, GraphInfo
 from tosa_edge.nn.tosa import Pattern
@@ -302,8 +302,9 @@ def test_a_model_folder_is_replaced_whole(checkpoint, tmp_path):
 def test_a_folder_holds_smaller_sizes_over_the_same_weights(checkpoint, tmp_path):
     out = tmp_path / "model"
     smaller = (TINY.patch * 2, TINY.patch * 3)
-    export_folder(checkpoint, out, {"dense": Pattern()}, precisions=("fp32", "fp16"), smaller=(smaller,))
-    name = f"{smaller[0]}x{smaller[1]}"
+    name, precisions = f"{smaller[0]}x{smaller[1]}", ("fp32", "fp16")
+    others = {name: Variant(Pattern(), smaller)}
+    export_folder(checkpoint, out, {"dense": Pattern()}, others=others, precisions=precisions)
     graph = load_graph(f"{out}:{name}")
     assert (graph.info.height, graph.info.width, graph.info.dense) == (*smaller, True)
     assert graph.info.weights_sha256 == load_graph(f"{out}:dense").info.weights_sha256

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
-from tosa_edge.cli.export import needs_export_extra, parse_size
+from tosa_edge.cli.export import needs_export_extra, parse_sizes
 from tosa_edge.console import console, counted, say
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.output_paths import refuse_overwrites
@@ -70,7 +70,7 @@ def main(
         from tosa_edge.training.shard_batches import Shards
 
     config = load_depth_net(path).config
-    each = tuple(size for part in sizes.split(",") if (size := parse_size(part.strip(), "--sizes")))
+    each = parse_sizes(sizes, "--sizes")
     for size in each:
         config.at(*size)  # refuses what the patch does not divide
     if ways and ways != ANY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,15 @@ from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.row_sharing import parse_ways
 
 if TYPE_CHECKING:
+    from tosa_edge.export.folder import Variant
     from tosa_edge.graph_info import GraphInfo
     from tosa_edge.nn.config import ModelConfig
+    from tosa_edge.nn.tosa import Pattern
 
 # What shapes a graph that is traced; of these, what is about its selections.
 SELECTING = ("keep", "query_stride", "group", "selector", "spread")
 SHAPING = (
-    *("family", "max_depth", "size", "smaller", "batch", "dense", "ways", *SELECTING),
+    *("family", "max_depth", "size", "smaller", "variant", "default", "batch", "dense", "ways", *SELECTING),
     *("form", "precision", "attention"),
 )
 
@@ -51,6 +54,13 @@ def main(
     smaller: Annotated[
         str, typer.Option(help="A folder gets dense graphs of these sizes too, as in 168x224,126x168.")
     ] = "",
+    variant: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="A folder gets this one too, NAME=[HxW] [WAYS], as in 'fast=224x308 windows=0.2,0.4:3-11'."
+        ),
+    ] = None,
+    default: Annotated[str, typer.Option(help="The variant that the folder's name alone means.")] = "",
     batch: Annotated[int, typer.Option(help="Pictures per run, fixed in the graph.")] = 1,
     dense: Annotated[bool, typer.Option("--dense", help="No selective layers.")] = False,
     keep: Annotated[float, typer.Option(help="Share of the tokens that selective layers see.")] = 0.5,
@@ -111,12 +121,18 @@ def main(
         return _export_variant(checkpoint, out, given, form, force, as_json)
     path = find_checkpoint(checkpoint)
     wanted = parse_size(size, "--size")
-    others = tuple(s for part in smaller.split(",") if (s := parse_size(part.strip(), "--smaller")))
+    sizes = parse_sizes(smaller, "--smaller")
     told = Told(family, max_depth)
     with needs_export_extra("exporting"):
         # Without PyTorch, but for a .pth: what is refused is refused at once.
         examined = examine(path, wanted, told)
-        from tosa_edge.export.folder import check_options, export_file, export_folder, standard_patterns
+        from tosa_edge.export.folder import (
+            Variant,
+            check_options,
+            export_file,
+            export_folder,
+            standard_patterns,
+        )
         from tosa_edge.nn.tosa import Pattern
 
     config = examined.model
@@ -132,10 +148,15 @@ def main(
         pattern = Pattern(config.selective_layers(group), keep, query_stride, selector, spread)
     check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
     one_file = out.suffix == ".onnx"
-    if one_file and others:
+    if one_file and (of_folders := [name for name in given if name in ("smaller", "variant", "default")]):
         raise TosaEdgeError(
-            f"--smaller is for model folders, and {out} is one graph", "Give -o FOLDER, or one --size."
+            f"{_flags(of_folders)} is for model folders, and {out} is one graph",
+            "Give -o FOLDER, or one --size.",
         )
+    others = {f"{height}x{width}": Variant(Pattern(), (height, width)) for height, width in sizes}
+    for text in variant or ():
+        name, own_size, spec = _variant(text)
+        others[name] = Variant(Pattern(ways=parse_ways(spec, layers) if spec else ()), own_size)
     if not one_file and form == "plugin":
         raise TosaEdgeError(
             "a model folder holds portable graphs", "Write the plugin form to a file: -o NAME.onnx."
@@ -151,13 +172,17 @@ def main(
             infos = [export_file(path, out, pattern, told, size=wanted, batch=batch, **options)]
         else:
             standard = standard_patterns(config, keep, query_stride, selector, spread)
+            if dense or ways:
+                standard = {"dense": pattern} if dense else {"represented": pattern, **standard}
+            _check_names(standard, others, default)
             infos = export_folder(
                 path,
                 out,
-                {"dense": pattern} if dense else {"represented": pattern, **standard} if ways else standard,
+                standard,
                 precisions=("fp32",) if precision == "fp32" else ("fp32", "fp16"),
                 attention=attention,
-                smaller=others,
+                others=others,
+                default=default,
                 progress=lambda name: status.update(f"tracing {name}"),
                 size=wanted,
                 batch=batch,
@@ -254,3 +279,29 @@ def parse_size(text: str, flag: str) -> tuple[int, int] | None:
         return two_sides(text.lower())
     except ValueError:
         raise TosaEdgeError(f"{flag} {text[:40]} is not HEIGHTxWIDTH", "Write it like 252x336.") from None
+
+
+def parse_sizes(text: str, flag: str) -> tuple[tuple[int, int], ...]:
+    """`252x336,168x224` to both; nothing to none."""
+    return tuple(size for part in text.split(",") if (size := parse_size(part.strip(), flag)))
+
+
+def _variant(text: str) -> tuple[str, tuple[int, int] | None, str]:
+    """`NAME=[HxW] [WAYS]` to its parts."""
+    match = re.fullmatch(r"([a-z0-9][a-z0-9_-]{0,40})=(\d+x\d+)?\s*(\S*)", text.strip())
+    if not match or not (match[2] or match[3]):
+        raise TosaEdgeError(
+            f"--variant {text[:60]} is not NAME=[HEIGHTxWIDTH] [WAYS]",
+            "Write it like 'fast=224x308 windows=0.2,0.4:3-11', the name in small letters.",
+        )
+    return match[1], parse_size(match[2] or "", "--variant"), match[3]
+
+
+def _check_names(standard: dict[str, Pattern], others: dict[str, Variant], default: str) -> None:
+    if twice := sorted(standard.keys() & others.keys()):
+        raise TosaEdgeError(f"the folder has a variant {twice[0]} already", "Choose another name.")
+    names = [*standard, *others]
+    if default and default not in names:
+        raise TosaEdgeError(
+            f"--default {default} is none of the variants", f"Name one of: {', '.join(names)}."
+        )

@@ -26,7 +26,7 @@ EXAMPLES = (
     "tosa-edge tune tosa_depth_s --images drive.mp4 --target 1.5x -o tuned",
     "tosa-edge tune my_model --images photos --budget 0.5% -o tuned",
 )
-DENSE = "dense"
+DENSE, TUNED = "dense", "tuned"
 FRONT, CHART, FOLDER = "front.json", "front.svg", "model"
 
 
@@ -92,7 +92,7 @@ def main(
     }
     if (factor or share) and chosen and chosen.name != DENSE:
         result["model"] = str(_write(path, tuned, chosen.name, out))
-        say(f"chosen: {chosen.name}   next: tosa-edge run 0 --model {result['model']}:tuned")
+        say(f"chosen: {chosen.name}   next: tosa-edge run 0 --model {result['model']}")
         say(f"to win back what it loses: {_distilling(checkpoint, images, tuned.candidates[chosen.name])}")
     _keep(tuned, result, out)
     emit(result, as_json)
@@ -111,14 +111,15 @@ def _distilling(checkpoint: str, images: Path, chosen: Candidate) -> str:
 
 
 def _write(checkpoint: Path, tuned: Tuned, name: str, out: Path) -> Path:
-    """A model folder: dense, and what was chosen as the variant `tuned`."""
-    from tosa_edge.export.folder import export_folder
+    """A model folder: dense, and what was chosen as the variant `tuned`, which the folder's name means."""
+    from tosa_edge.export.folder import Variant, export_folder
     from tosa_edge.nn.tosa import Pattern
 
     chosen = tuned.candidates[name]
     folder = out / FOLDER
     with console.status("tracing the model"):
-        export_folder(checkpoint, folder, {"dense": Pattern(), "tuned": chosen.pattern}, size=chosen.size)
+        others = {TUNED: Variant(chosen.pattern, chosen.size)}
+        export_folder(checkpoint, folder, {DENSE: Pattern()}, others=others, default=TUNED)
     return folder
 
 
