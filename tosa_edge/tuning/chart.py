@@ -8,11 +8,21 @@ from xml.sax.saxutils import escape
 from tosa_edge.tuning.front import Point
 
 WIDTH, HEIGHT, MARGIN = 760, 440, 60
-KINDS = (("windows", "#0b6e99"), ("groups", "#5b8c2a"), ("", "#777777"))
+FEW = 16
+# Whatever a name holds first says whose it is.
+KINDS = (
+    ("windows", "#0b6e99"),
+    ("fast", "#0b6e99"),
+    ("groups", "#5b8c2a"),
+    ("ToMe", "#a33b3b"),
+    ("g1", "#8a5fbf"),
+    ("g3", "#8a5fbf"),
+    ("", "#777777"),
+)
 
 
 def chart(points: Sequence[Point], best: Sequence[Point], title: str) -> str:
-    """Every point, those of the front joined and named."""
+    """Every point, those of the front joined and named; where they are few, the others are named too."""
     fastest = max(point.ratio for point in points)
     most = max(point.loss for point in points) or 1.0
 
@@ -31,7 +41,7 @@ def chart(points: Sequence[Point], best: Sequence[Point], title: str) -> str:
     for point in points:
         x, y = place(point)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_colour(point.name)}"/>')
-    for point in best:
+    for point in points if len(points) <= FEW else best:
         x, y = place(point)
         parts.append(_text(x + 7, y - 6, point.name, _colour(point.name)))
     parts.append(
