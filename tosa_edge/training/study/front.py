@@ -1,6 +1,6 @@
 """Time and loss of everything on one picture: `python -m tosa_edge.training.study.front --help`.
 
-Losses are a study's, over all its frames; times are of one `tosa-edge bench --json`, whose first row is dense.
+Losses are of a study, over all frames; times are of one `tosa-edge bench --json`, whose first row is dense.
 
     tosa-edge bench tosa_depth_s:dense tosa_depth_s:fast ToMe.onnx --json > bench.json
     python -m tosa_edge.training.study.front --scores study.json --bench bench.json \\
