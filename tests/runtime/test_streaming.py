@@ -11,7 +11,7 @@ from tests import tiny
 from tosa_edge import DepthModel
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.runtime.refresh import AUTO, EveryNFrames, OnPictureChange, parse_refresh, summarise_frame
-from tosa_edge.runtime.streaming import StreamingModel, reuse_of, selections_for
+from tosa_edge.runtime.streaming import StreamingModel, full_of, reuse_of, selections_for
 
 
 @pytest.fixture
@@ -113,7 +113,10 @@ def test_what_refresh_is_written_as():
             parse_refresh(text)
 
 
-def test_which_reuse_form_goes_with_a_name():
+def test_which_forms_go_with_a_name():
+    assert full_of("tosa_depth_s") == full_of("tosa_depth_s:g1") == "tosa_depth_s:g1"
+    for engine in ("tosa_depth_s:g3", "m.onnx", "a/b.engine"):
+        assert full_of(engine) == engine
     assert reuse_of("tosa_depth_s") == reuse_of("tosa_depth_s:g1") == "tosa_depth_s:g3.reuse"
     assert reuse_of("tosa_depth_s:g1.fp16") == "tosa_depth_s:g3.reuse.fp16"
     for engine in ("m.onnx", "a/b.engine", "tosa_depth_s:dense"):

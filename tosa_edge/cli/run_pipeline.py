@@ -195,10 +195,12 @@ def _load(
     from tosa_edge.depth_model import DepthModel
     from tosa_edge.runtime.metric import MetricModel, parse_known
     from tosa_edge.runtime.refresh import parse_refresh
-    from tosa_edge.runtime.streaming import StreamingModel, reuse_of
+    from tosa_edge.runtime.streaming import StreamingModel, full_of, reuse_of
 
     rule, places = parse_refresh(refresh), [parse_known(text) for text in known]
     began = time.perf_counter()
+    if rule is not None and reuse is None:
+        engine = full_of(engine)
     first = stack.enter_context(DepthModel.load(engine, fit=fit, provider=provider))
     model: Predictor = first
     if rule is not None:

@@ -69,6 +69,11 @@ class StreamingModel:
         return round(self.refreshes / max(1, self.refreshes + self.reuses), 4)
 
 
+def full_of(engine: str) -> str:
+    """What chooses the tokens: group 1 of a model whose name alone is given, whatever that runs otherwise."""
+    return engine if ":" in engine or engine.endswith((".onnx", ".engine")) else f"{engine}:g1"
+
+
 def reuse_of(engine: str) -> str:
     """The reuse form that goes with a model's name: group 3's, which goes on from what either group chose."""
     name, _, variant = engine.partition(":")
