@@ -58,6 +58,9 @@ def test_canonical_loss_is_least_for_the_standardised_truth():
     best = standardise(inverse_depth(depth), depth > 0)
     assert canonical(best, depth) < 1e-5
     assert canonical(2 * best, depth) > 0.1
+    positive = standardise(inverse_depth(depth), depth > 0, shifted=False)
+    assert positive.min() >= 0
+    assert canonical(positive, depth, positive=True) < 1e-5
     assert depth_loss(best, depth) < 1e-5
     assert depth_loss(best, depth) < depth_loss(2 * best, depth) < canonical(2 * best, depth)
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file as save_tensors
 
 from tests.nets import TINY, random_image, tiny_checkpoint, tiny_net
+from tests.nn import official
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
@@ -32,6 +33,7 @@ from tosa_edge.training.train_stages import (
     learning_rates,
     reached,
     stage_losses,
+    start_of,
     teacher_of,
     train_model,
 )
@@ -93,6 +95,26 @@ def test_training_learns(shards, checkpoint, tmp_path):
         return float(scale_and_shift_invariant(prediction, torch.from_numpy(depths)))
 
     assert loss(weights) < 0.8 * loss(checkpoint)
+
+
+def test_an_official_encoder_gets_a_dpt_head_which_alone_learns(shards, tmp_path):
+    start = tmp_path / "dinov2.safetensors"
+    save_tensors(official.encoder(dim=384), start)
+    stage = Stage("head", 3, elastic=False, frozen=256, selector_rate=0, head_rate=1e-3, warmup=1, average=0)
+    recipe = replace(RECIPE, stages=(stage,), head="dpt", batch=2)
+    before = start_of(start, recipe)[0]
+    weights = train_model(start, Shards(shards), tmp_path / "run", recipe)
+    after = load_depth_net(weights)
+    assert (after.config.head, after.config.head_layers) == ("dpt", (0, 1, 2, 3))
+    for name, tensor in after.state_dict().items():
+        if name.startswith("encoder."):
+            assert torch.equal(tensor, before.state_dict()[name].half().float()), name
+    with torch.no_grad():
+        depth = after(random_image(1, after.config))
+    assert (depth > 0).float().mean() > 0.5  # not dead below the last ReLU
+    save_tensors(official.encoder(), start)
+    with pytest.raises(TosaEdgeError, match="no DPT head for an encoder 128 wide"):
+        start_of(start, recipe)
 
 
 def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):

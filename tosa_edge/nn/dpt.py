@@ -68,6 +68,8 @@ class DptHead(nn.Module):
             nn.Conv2d(width // 2, LAST_WIDTH, 3, padding=1), nn.ReLU(), LastConv(LAST_WIDTH, 1, 1)
         )
         self.scratch = nn.ModuleDict(parts)
+        # A new head begins above 0: below, the last ReLU would let nothing back.
+        nn.init.ones_(cast(Tensor, cast(nn.Sequential, parts["output_conv2"])[-1].bias))
 
     def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
         x = self.fuse(self.laterals(features, self.grid_of(image)))

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import read_bytes
+from tosa_edge.nn.config import ModelConfig
 from tosa_edge.strict_json import read_object
 
 V1, V2, DISTILL = "depth-anything-v1", "depth-anything-v2", "distill-any-depth"
 FAMILIES = {V1: "Depth Anything V1", V2: "Depth Anything V2", DISTILL: "Distill-Any-Depth"}
 INDOORS, OUTDOORS = 20.0, 80.0
+# Of encoders so wide: the head's own width, and that of its four maps.
+_OFFICIAL_HEADS = {
+    384: (64, (48, 96, 192, 384)),
+    768: (128, (96, 192, 384, 768)),
+    1024: (256, (256, 512, 1024, 1024)),
+}
 _HUB = ("model.safetensors", "pytorch_model.bin")  # of these the folder's name tells more
 _MODELS = ("depth_anything", "dinov2", "dinov2_with_registers")
 # What transformers' configuration may say and is read in no other way.
@@ -66,6 +73,18 @@ def official_taps(family: str, layers: int) -> tuple[int, ...]:
     if family == V1:
         return tuple(range(layers - 4, layers))
     return (4, 11, 17, 23) if layers == 24 else tuple(layers * k // 4 - 1 for k in (1, 2, 3, 4))
+
+
+def with_official_head(config: ModelConfig) -> ModelConfig:
+    """The same encoder under a head of V2's shape, for relative depth."""
+    if config.dim not in _OFFICIAL_HEADS:
+        raise TosaEdgeError(
+            f"there is no DPT head for an encoder {config.dim} wide",
+            f"Choose one of {', '.join(map(str, _OFFICIAL_HEADS))}, or leave head out of the recipe.",
+        )
+    width, channels = _OFFICIAL_HEADS[config.dim]
+    taps = official_taps(V2, config.layers)
+    return replace(config, head="dpt", head_dim=width, head_channels=channels, head_layers=taps)
 
 
 def gather_facts(path: Path, layers: int, told: Told) -> Facts:

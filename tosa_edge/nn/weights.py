@@ -13,7 +13,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.examine import CONFIG_KEY, config_inside, examine
-from tosa_edge.nn.facts import Told
+from tosa_edge.nn.facts import Told, with_official_head
 from tosa_edge.nn.foreign import Foreign, encoder_of
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.stored import Stored, open_checkpoint
@@ -46,12 +46,15 @@ def save_as_ours(
     return net.config
 
 
-def load_encoder(path: str | Path, size: Size, name: str = "model") -> tuple[DepthNet, str]:
-    """Another's encoder under a new head of ours, and what is to be said of it."""
+def load_encoder(
+    path: str | Path, size: Size, name: str = "model", head: str = "tosa"
+) -> tuple[DepthNet, str]:
+    """Another's encoder under a new head, and what is to be said of it."""
     stored = open_checkpoint(Path(path))
     found = encoder_of(stored, size, name)
     tensors = _resampled(_gathered(stored, found), found.config)
-    net = DepthNet(replace(found.config, position_grid=()))
+    config = with_official_head(found.config) if head == "dpt" else found.config
+    net = DepthNet(replace(config, position_grid=()))
     _refuse_what_is_no_number(tensors, f"in {path}", "Download it again.")
     net.load_state_dict(tensors, strict=False)
     return net, found.said

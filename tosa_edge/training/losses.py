@@ -20,22 +20,24 @@ def inverse_depth(depth: Tensor) -> Tensor:
     return torch.where(depth > 0, 1 / depth.clamp(0.1, MAX_LABEL_M), torch.zeros_like(depth))
 
 
-def standardise(x: Tensor, valid: Tensor) -> Tensor:
-    """Removes scale and shift robustly: median 0, mean absolute deviation 1. [B, H, W] -> the same."""
+def standardise(x: Tensor, valid: Tensor, shifted: bool = True) -> Tensor:
+    """Removes scale and shift robustly: median 0, mean absolute deviation 1. [B, H, W] -> the same.
+
+    Not `shifted`: only the scale."""
     flat = torch.where(valid, x, torch.nan).flatten(1)
     median = flat.nanmedian(dim=1).values.nan_to_num()[:, None, None]
     deviation = ((x - median).abs() * valid).sum((1, 2)) / valid.sum((1, 2)).clamp(min=1)
-    return (x - median) / deviation.clamp(min=1e-4)[:, None, None]
+    return (x - median if shifted else x) / deviation.clamp(min=1e-4)[:, None, None]
 
 
-def depth_loss(prediction: Tensor, depth: Tensor) -> Tensor:
+def depth_loss(prediction: Tensor, depth: Tensor, positive: bool = False) -> Tensor:
     """Half of each loss below: prediction [B, H, W], depth [B, H, W] in metres (0 = no reading) -> scalar.
 
     Free scale is what we want in the end, but from a random head it is a plateau (a hundred steps near the
     loss of noise): the flatter the prediction, the more its own noise is blown up. The canonical loss leads
     off it, and both together ended lower than either (128 frames, 120 steps: 1.15 against 1.20 and 1.26).
     """
-    return 0.5 * scale_and_shift_invariant(prediction, depth) + 0.5 * canonical(prediction, depth)
+    return 0.5 * scale_and_shift_invariant(prediction, depth) + 0.5 * canonical(prediction, depth, positive)
 
 
 def scale_and_shift_invariant(prediction: Tensor, depth: Tensor) -> Tensor:
@@ -44,10 +46,11 @@ def scale_and_shift_invariant(prediction: Tensor, depth: Tensor) -> Tensor:
     return _distance(standardise(prediction, valid), standardise(inverse_depth(depth), valid), valid)
 
 
-def canonical(prediction: Tensor, depth: Tensor) -> Tensor:
-    """Distance of the prediction as it stands from inverse depth without its scale and shift."""
+def canonical(prediction: Tensor, depth: Tensor, positive: bool = False) -> Tensor:
+    """Distance of the prediction as it stands from inverse depth without its scale and shift; of heads that
+    give nothing below 0 (`positive`), without its scale."""
     valid = depth > 0
-    return _distance(prediction, standardise(inverse_depth(depth), valid), valid)
+    return _distance(prediction, standardise(inverse_depth(depth), valid, not positive), valid)
 
 
 def _distance(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -15,11 +15,13 @@ from tosa_edge.field_checks import (
     integer,
     list_of,
     number,
+    one_of,
     optional,
     pair,
     text,
 )
 from tosa_edge.files import read_bytes
+from tosa_edge.nn.config import HEADS
 from tosa_edge.strict_json import MAX_BYTES
 
 if sys.version_info >= (3, 11):
@@ -80,6 +82,7 @@ class Recipe:
     shrink: Shrink | None = None
     teacher: str | None = None
     head_layers: tuple[int, ...] | None = None  # other than those that `start` has
+    head: str = "tosa"  # or `dpt`, Depth Anything's: of the head that an encoder without one gets
     height: int = 252
     width: int = 336
     # (height, width) that every step draws one of, by lot and so more often what stands here more often:
@@ -114,6 +117,7 @@ _RECIPE = {
     "stages": list_of(lambda raw: dataclass_from(Stage, raw, _STAGE)),
     "shrink": optional(lambda raw: dataclass_from(Shrink, raw, _SHRINK)),
     "teacher": optional(text),
+    "head": one_of(HEADS),
     "head_layers": optional(list_of(_LAYER, 4)),
     "height": _SIDE,
     "width": _SIDE,

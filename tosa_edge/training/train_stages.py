@@ -80,7 +80,7 @@ def start_of(checkpoint: Path, recipe: Recipe) -> tuple[DepthNet, str]:
     if config_inside(open_checkpoint(checkpoint)) is not None:
         return load_depth_net(checkpoint, size), ""
     torch.manual_seed(recipe.seed)
-    return load_encoder(checkpoint, size, recipe.name)
+    return load_encoder(checkpoint, size, recipe.name, recipe.head)
 
 
 def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
@@ -150,7 +150,8 @@ def stage_losses(
     with SelectorLoss(net, query_stride=32) as selectors:
         features, _ = net.encoder(image, Pattern())
     predicted = net.head(features, image)
-    terms = {"dense": depth_loss(predicted, depth)}
+    positive = net.config.head == "dpt"
+    terms = {"dense": depth_loss(predicted, depth, positive)}
     if stage.selector_rate:
         terms["selectors"] = selectors.loss()
     if teacher is not None:
@@ -162,7 +163,7 @@ def stage_losses(
     if stage.elastic:
         some, _ = net.encoder(image, draw_pattern(net.config, rng, represented=stage.represented))
         guess = net.head(some, image)
-        terms["selective"] = SELECTIVE_WEIGHT * depth_loss(guess, depth)
+        terms["selective"] = SELECTIVE_WEIGHT * depth_loss(guess, depth, positive)
         terms["features"] = FEATURE_WEIGHT * feature_distance(some, [f.detach() for f in features])
         terms["match"] = MATCH_WEIGHT * depth_distance(guess, predicted.detach())
     return terms
