@@ -28,7 +28,7 @@ OTHER_SPREADS = (0.0, 2.0, 64.0)
 OTHER_SELECTORS = ("previous", "random")
 SHARES = (0.89, 0.78, 2 / 3, 1 / 2)  # of the picture's sides
 SKIPPED_TOO = SHARES[2:]
-SLIGHTLY = SHARES[0]  # a picture on which tokens share rows as well
+SHARING_TOO = SHARES[:2]  # pictures on which tokens share rows as well
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,9 @@ def study_variants(config: ModelConfig) -> list[Variant]:
         rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), is_baseline=True))
     for spec in sharing_specs(config.layers):
         pattern = Pattern(ways=parse_ways(spec, config.layers))
-        slightly = replace(at_share(config, SLIGHTLY), pattern=pattern)
-        rows += [Variant(spec, pattern), Variant(f"{slightly.name} {spec}", slightly)]
+        rows.append(Variant(spec, pattern))
+        small = [replace(at_share(config, share), pattern=pattern) for share in SHARING_TOO]
+        rows += [Variant(f"{one.name} {spec}", one) for one in small]
     for share in SHARES:
         small = at_share(config, share)
         rows.append(Variant(small.name, small))
