@@ -22,5 +22,5 @@ def test_the_rows_are_printed(tmp_path, capsys):
     assert ask(tmp_path, 2) == 0
     found = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert {"dense", "g1@0.5", "ToMe at g3@0.5", "smaller picture at g1@0.5"} <= set(found)
-    assert len(found) == 32  # 21 of them share rows, 4 are of smaller pictures
+    assert len(found) == 35  # 21 of them share rows, 3 merge at other shares, 4 are of smaller pictures
     assert all(0 <= float(value) <= 1 for value in found.values())

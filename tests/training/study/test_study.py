@@ -107,16 +107,16 @@ def test_a_study_is_written_and_not_done_again(study, data):
 
 @pytest.mark.slow
 def test_the_whole_study_is_written_and_not_done_again(study, data):
-    assert study("--sweep-limit", "2", "--block", "1") == 52 * (3 + 6 + 7) + 12 * (2 + 2 + 2)
+    assert study("--sweep-limit", "2", "--block", "1") == 55 * (3 + 6 + 7) + 12 * (2 + 2 + 2)
     scores, table = written(data)
     variants = scores["weights"]["both"]["variants"]
-    assert len(variants) == 64
+    assert len(variants) == 67
     dense = variants["dense"]["scores"]
     assert {name: len(s["delta1"]) for name, s in dense.items()} == {"kitchen": 3, "clip": 6, "renders": 7}
     assert len(dense["clip"]["flicker once"]) == 5
     assert "flicker each" not in variants["g1@0.3"]["scores"]["clip"]
     rows = [line for line in table.splitlines() if line.startswith("| both |")]
-    assert len(rows) == 64 + 21 + 52  # and sharing against sizes, and flicker's
+    assert len(rows) == 67 + 21 + 55  # and sharing against sizes, and flicker's
     assert rows[0].startswith("| both | dense | ")
     assert "| 100.0% |" in rows[0]
     assert "[" in rows[1]

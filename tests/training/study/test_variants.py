@@ -53,7 +53,7 @@ def test_the_study_has_its_rows():
     variants = study_variants(config)
     names = [v.name for v in variants]
     assert names[0] == DENSE
-    assert len(set(names)) == len(names) == 64
+    assert len(set(names)) == len(names) == 67
     assert sum(v.sweep for v in variants) == 12
     core = {v.name for v in variants if v.core}
     assert core == {DENSE, "g1@0.5", "g3@0.5", "g1@0.5 previous", "g3@0.5 previous"}

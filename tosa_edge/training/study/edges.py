@@ -21,7 +21,7 @@ from tosa_edge.training.study.frame_sets import read_renders
 from tosa_edge.training.study.score import depths, load_net
 from tosa_edge.training.study.variants import study_variants
 
-_ROWS = r"^(dense|g[13]@0\.5|(ToMe|smaller picture) at .*|\d+x\d+|(\d+x\d+ )?(windows|groups)=.*)$"
+_ROWS = r"^(dense|g[13]@0\.5|ToMe .*|smaller picture at .*|\d+x\d+|(\d+x\d+ )?(windows|groups)=.*)$"
 
 
 def main(arguments: list[str] | None = None) -> int:

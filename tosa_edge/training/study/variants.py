@@ -28,6 +28,7 @@ OTHER_SPREADS = (0.0, 2.0, 64.0)
 OTHER_SELECTORS = ("previous", "random")
 SHARES = (0.89, 0.78, 2 / 3, 1 / 2)  # of the picture's sides
 SKIPPED_TOO = SHARES[2:]
+MERGED = (0.04, 0.055, 0.07)  # of the patches, in every layer: token merging as published
 SHARING_TOO = SHARES[:2]  # pictures on which tokens share rows as well
 
 
@@ -64,6 +65,9 @@ def study_variants(config: ModelConfig) -> list[Variant]:
         rows.append(Variant(f"ToMe at {name}", merging_at(config, budget), is_baseline=True))
         rows.append(Variant(f"pruning at {name}", pruning_at(config, budget), is_baseline=True))
         rows.append(Variant(f"smaller picture at {name}", smaller_at(config, budget), is_baseline=True))
+    for share in MERGED:
+        merging = Merging((round(share * config.tokens),) * config.layers)
+        rows.append(Variant(f"ToMe {share:g}", merging, is_baseline=True))
     for spec in sharing_specs(config.layers):
         pattern = Pattern(ways=parse_ways(spec, config.layers))
         rows.append(Variant(spec, pattern))
