@@ -10,10 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests import media, tiny
 from tosa_edge.cli import app
+from tosa_edge.diagnosis.next_command import next_command
 
 
 def call(*arguments: object):
@@ -70,7 +72,24 @@ def test_demo_uses_the_bundled_model_and_clip(tmp_path, monkeypatch):
     result = answer("demo", "--out", tmp_path / "demo")
     assert result["frames"] == 6
     assert sorted(media.left_behind(tmp_path / "demo")) == ["contact_sheet.png", "demo.webm", "summary.json"]
-    assert "tosa-edge run YOUR_VIDEO" in call("demo", "--out", tmp_path / "demo").stderr
+    command, _ = next_command()
+    assert command in call("demo", "--out", tmp_path / "demo").stderr
+
+
+def test_a_demo_ends_with_what_fits_the_machine(tmp_path):
+    (tmp_path / "dev").mkdir()
+    assert next_command(tmp_path, lambda: None)[0] == "tosa-edge run YOUR_VIDEO"
+    (tmp_path / "dev/video0").touch()
+    assert next_command(tmp_path, lambda: None)[0] == "tosa-edge run 0 --serve"
+    assert next_command(tmp_path, object)[0] == "tosa-edge build --precision fp16"
+
+
+def test_without_a_verb_it_says_what_to_type():
+    said = call().stdout.splitlines()
+    assert all(len(line) <= 80 and line.startswith("tosa-edge ") for line in said)
+    verbs = {line.split()[1] for line in said} - {"-h"}
+    assert verbs <= set(get_command(app).commands)
+    assert said[0].startswith("tosa-edge demo")
 
 
 def test_evaluate(tmp_path, model):

@@ -49,7 +49,7 @@ VERBS = (
 )
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,13 +65,28 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+FIRST = (
+    ("tosa-edge demo", "see it work, on a clip that came along"),
+    ("tosa-edge run photo.jpg", "depth of a picture, a video or a folder"),
+    ("tosa-edge run 0 --serve", "depth of a camera, on a live page"),
+    ("tosa-edge build --precision fp16", "an engine for this machine, validated"),
+    ("tosa-edge tune MODEL --images VIDEO", "make a model faster, at the least loss"),
+    ("tosa-edge doctor", "what this machine can do, what it lacks"),
+    ("tosa-edge -h", "everything else"),
+)
+
+
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Make a vision transformer attend only to the tokens that matter, and run it in real time."""
+    if context.invoked_subcommand is None:
+        for command, what in FIRST:
+            typer.echo(f"{command:38}{what}")
 
 
 def _help(verb: ModuleType) -> tuple[str, str]:

@@ -20,6 +20,7 @@ OutOption = Annotated[
 def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
     from tosa_edge.cli.run_pipeline import run_pipeline, say_result
+    from tosa_edge.diagnosis.next_command import next_command
     from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
     from tosa_edge.runtime.outputs import OutputOptions
 
@@ -28,8 +29,7 @@ def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonF
         [str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted, force=force, replaces=True
     )
     say_result(result)
-    console.print(f"Open {out / 'demo.webm'} in a browser. Then try:", soft_wrap=True)
-    console.print("  tosa-edge run YOUR_VIDEO             your own video, picture or folder of pictures")
-    console.print("  tosa-edge bench                      dense against selective, on this machine")
+    command, what = next_command()
+    console.print(f"Open {out / 'demo.webm'} in a browser. Then: {command}   ({what})", soft_wrap=True)
     emit(result, as_json)
     require_all(result["refused"])

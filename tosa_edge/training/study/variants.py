@@ -71,8 +71,8 @@ def study_variants(config: ModelConfig) -> list[Variant]:
     for spec in sharing_specs(config.layers):
         pattern = Pattern(ways=parse_ways(spec, config.layers))
         rows.append(Variant(spec, pattern))
-        small = [replace(at_share(config, share), pattern=pattern) for share in SHARING_TOO]
-        rows += [Variant(f"{one.name} {spec}", one) for one in small]
+        smaller = [replace(at_share(config, share), pattern=pattern) for share in SHARING_TOO]
+        rows += [Variant(f"{one.name} {spec}", one) for one in smaller]
     for share in SHARES:
         small = at_share(config, share)
         rows.append(Variant(small.name, small))
