@@ -141,7 +141,7 @@ def test_where_nothing_is_shared_the_model_is_dense(spec):
 
 def test_the_bypass_of_the_paper_is_the_same_equation_with_nobody():
     """Rows that change, tokens that get the change of no row."""
-    from tosa_edge.nn.encoder import selective_run
+    from tosa_edge.nn.stack import selective_run, standard_layer
     from tosa_edge.nn.tosa import with_prefix
 
     net = tiny_net().double().eval()
@@ -150,7 +150,7 @@ def test_the_bypass_of_the_paper_is_the_same_equation_with_nobody():
     with torch.no_grad():
         rows = before = x[:, index[0].long()]
         for layer in (1, 2):
-            rows, _ = net.encoder.block(layer).standard(rows)
+            rows, _ = standard_layer(net.encoder.block(layer), rows)
         change = torch.zeros_like(x).index_copy(1, index[0].long(), rows - before)
         theirs = selective_run(x, index, [net.encoder.block(1), net.encoder.block(2)])
     torch.testing.assert_close(theirs, x + change)

@@ -11,23 +11,16 @@ from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.positions import resample_positions
-from tosa_edge.nn.represented import Grid, Rows, group, share_windows
+from tosa_edge.nn.stack import Stack
 from tosa_edge.nn.tosa import (
     Pattern,
-    attention,
     dither_importance,
     dither_lattice,
-    gather_tokens,
     layer_norm,
     learned_importance,
     previous_importance,
-    scatter_tokens,
     select_patches,
-    selective_attention,
-    split_heads,
-    with_prefix,
 )
-from tosa_edge.row_sharing import Way
 
 
 class LayerNorm(nn.LayerNorm):
@@ -86,13 +79,6 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = LayerScale(dim)
 
-    def standard(self, x: Tensor, log_size: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x [B, T, D] -> x [B, T, D] and qkv [B, T, 3D], from which the next tokens are chosen."""
-        qkv = self.attn.qkv(self.norm1(x))
-        mixed = attention(qkv, self.attn.num_heads, self.attn.scale, log_size)
-        x = x + self.ls1(self.attn.proj(mixed))
-        return x + self.ls2(self.mlp(self.norm2(x))), qkv
-
 
 class Selector(nn.Module):
     """Two pointwise convolutions across heads; starts as the identity, which is selector `previous`."""
@@ -103,23 +89,6 @@ class Selector(nn.Module):
         self.w1 = nn.Parameter(torch.cat((eye, -eye)))
         self.b1 = nn.Parameter(torch.zeros(2 * num_heads))
         self.w2 = nn.Parameter(torch.cat((eye, -eye), dim=1))
-
-
-def selective_run(x: Tensor, index: Tensor, blocks: list[Block]) -> Tensor:
-    """A run of selective layers: gather once, m layers on K tokens, scatter once. x [B, T, D] -> the same."""
-    first, last = blocks[0], blocks[-1]
-    norm = first.norm1
-    rows, normed = gather_tokens(x, index, norm.weight, norm.bias, epsilon=norm.eps)
-    for block in blocks:
-        if block is not first:
-            normed = block.norm1(rows)
-        attn = block.attn
-        mixed = selective_attention(attn.qkv(normed), num_heads=attn.num_heads, scale=attn.scale)
-        rows = rows + block.ls1(attn.proj(mixed))
-        update = block.mlp(block.norm2(rows))
-        if block is not last:
-            rows = rows + block.ls2(update)
-    return scatter_tokens(x, index, rows, update, last.ls2.gamma)
 
 
 class Encoder(nn.Module):
@@ -185,72 +154,9 @@ class Encoder(nn.Module):
     def forward(
         self, image: Tensor, pattern: Pattern, kept: Tensor | None = None
     ) -> tuple[list[Tensor], Tensor | None]:
-        """Features of the head's layers, and the kept patches [B, G, K] (None when dense).
-
-        With `kept` given nothing is selected: those patches are used again. A head layer that lies inside
-        a run is read when the run has put its tokens back.
-        """
-        if pattern.ways:
-            return self.represented(image, pattern.ways)
-        runs = {run.start: run for run in pattern.runs()}
-        wanted = list(self.config.head_layers)
-        features: list[Tensor] = []
-        selections: list[Tensor] = []
-        x, layer, grid = self.embed(image), 0, self.config.grid_of(image)
-        qkv = x  # layer 0 is standard: there are projections before anything is selected
-        while layer < len(self.blocks):
-            if run := runs.get(layer):
-                if kept is not None:
-                    patches = kept[:, len(selections)]
-                else:
-                    patches = self.select(layer - 1, qkv, pattern, grid)
-                selections.append(patches)
-                x = selective_run(x, with_prefix(patches, self.prefix), [self.block(i) for i in run])
-                layer = run.stop
-            else:
-                x, qkv = self.block(layer).standard(x)
-                layer += 1
-            while wanted and wanted[0] < layer:
-                features.append(self.norm(x)[:, self.prefix :])
-                wanted.pop(0)
-        return features, torch.stack(selections, dim=1) if selections else None
-
-    def represented(self, image: Tensor, ways: tuple[Way, ...]) -> tuple[list[Tensor], Tensor]:
-        """The same, and of each finding of rows which stood for every patch, int32 [B, G, N]."""
-        starts = {layer: way for way in ways for layer in way.starts}
-        ends = {way.stop for way in ways}
-        features: list[Tensor] = []
-        found: list[Tensor] = []
-        x, share = self.embed(image), None
-        rows = qkv = x
-        for layer in range(len(self.blocks)):
-            if way := starts.get(layer):
-                share = self.find_rows(way, x, rows, qkv, share, self.config.grid_of(image))
-                rows = share.rows
-                found.append(share.by)
-            rows, qkv = self.block(layer).standard(rows, share.log_size if share else None)
-            restored = layer + 1 in starts or layer + 1 in ends or layer in self.config.head_layers
-            whole = share.restore(x, rows) if share and restored else rows
-            if layer in self.config.head_layers:
-                features.append(self.norm(whole)[:, self.prefix :])
-            if layer + 1 in ends:
-                share, rows = None, whole
-            if layer + 1 in starts:
-                x = whole
-        return features, torch.stack(found, dim=1)
-
-    def find_rows(
-        self, way: Way, x: Tensor, rows: Tensor, qkv: Tensor, share: Rows | None, grid: tuple[int, int]
-    ) -> Rows:
-        """Rows for all tokens x; a merging goes on from the rows that there are."""
-        if way.way != "groups":
-            return share_windows(x, Grid(*grid, self.prefix), whole=way.whole, pairs=way.pairs)
-        patches = grid[0] * grid[1]
-        keys = split_heads(qkv, self.config.heads)[1].mean(1)
-        if share is None:
-            by = torch.arange(patches, device=x.device).expand(len(x), -1)
-            log_size = x.new_zeros(x.shape[:2], dtype=torch.float32)
-        else:
-            by, log_size = share.by, share.log_size
-        most = (rows.shape[1] - self.prefix) // 2
-        return group(rows, keys, log_size, by, self.prefix, min(most, round(way.merged * patches)))
+        """Features of the head's layers, and what `Stack.run` says of the patches."""
+        grid = self.config.grid_of(image)
+        layers = [self.block(layer) for layer in range(self.config.layers)]
+        stack = Stack(layers, grid, self.prefix, lambda layer, qkv: self.select(layer, qkv, pattern, grid))
+        tapped, found = stack.run(self.embed(image), pattern, self.config.head_layers, kept)
+        return [self.norm(x)[:, self.prefix :] for x in tapped], found

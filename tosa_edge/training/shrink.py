@@ -18,6 +18,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Block
+from tosa_edge.nn.stack import standard_layer
 from tosa_edge.nn.tosa import attention
 from tosa_edge.training.recipe import Shrink
 
@@ -78,7 +79,7 @@ def _after(net: DepthNet, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
     """The tokens after each of these layers."""
     found = []
     for number in range(max(layers) + 1):
-        x, _ = net.encoder.block(number).standard(x)
+        x, _ = standard_layer(net.encoder.block(number), x)
         if number in layers:
             found.append(x)
     return found

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tosa_edge.nn.encoder import Encoder
+from tosa_edge.nn.stack import standard_layer
 from tosa_edge.nn.tosa import select_patches, split_heads, with_prefix
 
 
@@ -118,7 +119,7 @@ def pruned_features(encoder: Encoder, pixels: Tensor, pruning: Pruning) -> list[
     counts, features = pruning.counts(encoder.config.tokens), []
     for layer in range(encoder.config.layers):
         block = encoder.block(layer)
-        rows, qkv = block.standard(rows)
+        rows, qkv = standard_layer(block, rows)
         whole = whole.scatter(1, _rows(index, rows), rows)
         if layer in counts:
             attended = class_attention(qkv, block.attn.num_heads, block.attn.scale)
