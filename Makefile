@@ -116,6 +116,8 @@ $(VENV)/core.done: setup.py
 
 $(VENV)/dev.done: $(VENV)/core.done
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	# It asks for a torchvision, and there is none for torch's CPU build: the tests do without.
+	$(BIN)/python -m pip install --quiet --no-deps timm==1.0.31
 	touch $@
 
 # On aarch64 OpenCV is the system's, compiled for NumPy 1: docs/jetson.md.

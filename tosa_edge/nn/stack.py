@@ -136,5 +136,5 @@ def selective_run(x: Tensor, index: Tensor, layers: Sequence[Layer]) -> Tensor:
 
 
 def scale_of(layer_scale: Layer, x: Tensor) -> Tensor:
-    """What a branch is multiplied by before it is added, [D]: ones where a model has no such scale."""
+    """What a branch is multiplied by before it is added, [D]; ones where a model has no such scale."""
     return layer_scale.gamma if hasattr(layer_scale, "gamma") else x.new_ones(x.shape[-1])
