@@ -88,7 +88,7 @@ def main(
             done = calibrate(graph, data, settings, on_step)
         model_path.write_bytes(done.model.SerializeToString())
         table_path.write_text(done.table.to_json())
-    _say(done, out, settings.max_drop)
+    _say(done, out, settings.max_drop, graph.info.selects)
     emit({**_result(done, out, beside, activations), "for": target}, as_json)
     require_all(done.refused)
 
@@ -139,7 +139,7 @@ def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[
     return result
 
 
-def _say(done: Calibrated, out: Path, budget: float | None) -> None:
+def _say(done: Calibrated, out: Path, budget: float | None, selects: bool) -> None:
     say_refused(done.refused)
     if done.costs:
         _say_costs(done)
@@ -154,9 +154,10 @@ def _say(done: Calibrated, out: Path, budget: float | None) -> None:
         kept = done.kept
         if kept.groups:
             console.print(f"kept in float for --max-drop {budget:g}: {', '.join(kept.groups)}")
+        tokens = f", same kept tokens {kept.agreement.kept:.1%}" if selects else ""
         console.print(
             f"against float32 on those pictures: delta1 {kept.agreement.delta1:.4f}, mean difference "
-            f"of depth {kept.agreement.absrel:.2%}, same kept tokens {kept.agreement.kept:.1%}"
+            f"of depth {kept.agreement.absrel:.2%}{tokens}"
         )
         console.print("that is agreement, not accuracy: `tosa-edge evaluate` measures accuracy")
     say(f"wrote {out}   next: tosa-edge bench MODEL {out}")
