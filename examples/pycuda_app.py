@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
-from tosa_edge import DepthModel
-from tosa_edge.errors import MachineLacks, TosaEdgeError, exit_code_of
-from tosa_edge.pictures.opencv import opencv
+from tosa_edge import DepthModel, MachineLacks, TosaEdgeError
 
 FRAMES = 20
 
@@ -45,7 +44,7 @@ def application_context() -> Iterator[Any]:
 
 
 def run(engine: str, picture: str, out: Path) -> None:
-    frame = opencv().imread(picture)
+    frame = cv2.imread(picture) if Path(picture).is_file() else None  # of what is not there OpenCV warns
     if frame is None:
         raise TosaEdgeError(f"{picture} cannot be read as a picture", "Give a .jpg or a .png.")
     # Loaded while the application's context is current, the engine lives in it. From then on any thread may
@@ -75,4 +74,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(lambda: main(sys.argv[1:])))
+    try:
+        main(sys.argv[1:])
+    except TosaEdgeError as error:
+        print(error.what, error.remedy, sep="\n", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import tosa_edge
+from tests import media
 from tosa_edge.cli import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -43,6 +47,60 @@ def test_the_pycuda_application_says_what_was_wrong(arguments):
     done = pycuda_app(*arguments)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 2
+
+
+def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_depth_in_a_loop_says_a_side_of_every_frame(tmp_path):
+    done = run("in_a_loop.py", media.write_video(tmp_path / "v.webm", frames=3))
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[-1] in ("left", "middle", "right") for line in done.stdout.splitlines()] == [
+        True
+    ] * 3
+
+
+def test_the_service_sends_depth_of_every_frame(tmp_path):
+    video = media.write_video(tmp_path / "v.webm", frames=3)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(60)
+        to = f"127.0.0.1:{heard.getsockname()[1]}"
+        done = run("depth_service.py", video, to, "--metres", "20,20=2")
+        assert done.returncode == 0, done.stderr
+        messages = [json.loads(heard.recv(4096)) for _ in range(3)]
+    for message in messages:
+        assert set(message) == {"time_s", "age_ms", "metres"}
+        assert len(message["metres"]) == 9
+        assert all(0 < metres <= 100 for metres in message["metres"])
+
+
+@pytest.mark.parametrize("name", ["in_a_loop.py", "depth_service.py", "make_moving_picture.py"])
+def test_an_example_says_what_was_wrong_in_two_lines_at_most(name, tmp_path):
+    done = run(name, tmp_path / "none.webm", "127.0.0.1:9" if name == "depth_service.py" else "out.webp")
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_a_recording_becomes_a_moving_picture(tmp_path):
+    import cv2
+
+    video = media.write_video(tmp_path / "v.webm", frames=6)
+    done = run("make_moving_picture.py", video, tmp_path / "moving.webp")
+    assert done.returncode == 0, done.stderr
+    found, moving = cv2.imreadanimation(str(tmp_path / "moving.webp"))
+    assert found
+    assert (len(moving.frames), moving.frames[0].shape[1]) == (3, 960)
+
+
+def test_examples_import_what_is_public_and_nothing_else():
+    for path in EXAMPLES.glob("*.py"):
+        for module, names in re.findall(r"^\s*from (tosa_edge[\w.]*) import (.+)$", path.read_text(), re.M):
+            assert module == "tosa_edge", f"{path.name}: {module}"
+            assert {name.strip() for name in names.split(",")} <= set(tosa_edge.__all__), path.name
 
 
 def lines(key: str) -> list[str]:

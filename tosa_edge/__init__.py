@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tosa_edge.depth_model import DepthModel, Prediction
+    from tosa_edge.runtime.metric import MetricModel, parse_known
     from tosa_edge.runtime.sinks import Result
     from tosa_edge.runtime.sinks.callback import CallbackSink
     from tosa_edge.runtime.sinks.contact_sheet import ContactSheetSink
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _LATER = {
     "DepthModel": "depth_model",
     "Prediction": "depth_model",
+    "MetricModel": "runtime.metric",
+    "parse_known": "runtime.metric",
     "Frame": "runtime.sources",
     "open_source": "runtime.sources",
     "open_sources": "runtime.sources",
@@ -43,6 +46,8 @@ _LATER = {
 __all__ = [  # noqa: RUF022  as a reader looks for them
     "DepthModel",
     "Prediction",
+    "MetricModel",
+    "parse_known",
     "TosaEdgeError",
     "CheckFailed",
     "MachineLacks",
