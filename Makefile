@@ -8,7 +8,7 @@ AARCH64 := $(filter aarch64,$(shell uname -m))
 JOBS ?= 2
 
 .PHONY: demo test test-core test-slow test-long fuzz soak lint bench overhead kernels kernels-check cost fit-kernels plugin
-.PHONY: gpu-pack gpu-check render study edges token-age card-pictures blas clean
+.PHONY: gpu-pack gpu-check render study edges token-age front card-pictures blas clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -99,6 +99,10 @@ edges: $(VENV)/dev.done
 # What tokens of an earlier frame cost. ARGS="--shards held_out"
 token-age: $(VENV)/dev.done
 	$(BIN)/python -m tosa_edge.training.study.token_age $(ARGS)
+
+# Losses of a study and times of a bench on one picture. ARGS="--scores study.json --bench bench.json --point ... -o front.svg"
+front: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.study.front $(ARGS)
 
 # A model card's pictures. ARGS="my_model --shards held_out -o card.jpg"
 card-pictures: $(VENV)/dev.done

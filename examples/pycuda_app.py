@@ -1,7 +1,7 @@
 """A PyCUDA application that embeds an engine: picture and depth stay on the GPU, in its own context.
 
 pip install 'tosa-edge[tensorrt,pycuda]'
-tosa-edge build tosa_depth_s:g3 --precision fp16 -o engines
+tosa-edge build tosa_depth_s:fast --precision fp16 -o engines
 python examples/pycuda_app.py engines/NAME.engine picture.jpg depth.npy
 """
 

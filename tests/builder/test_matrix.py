@@ -35,12 +35,12 @@ tensorrt_rtx = pytest.importorskip("tensorrt_rtx")
 
 VARIANTS = ("dense", "g1", "g1.reuse", "g3", "g3.reuse")
 MODELS = bundled_models()
-SMALLER = {"tosa_depth_s": ("168x224", "126x168"), "tosa_depth_t": ("168x224",)}
+OTHERS = {"tosa_depth_s": ("fast", "faster", "168x224", "126x168"), "tosa_depth_t": ("168x224",)}
 QUICK = {(MODELS[-1], "g3", precision) for precision in PRECISIONS}
 BUILDS = [
     pytest.param(*build, marks=[] if build in QUICK else pytest.mark.slow)
     for model in MODELS
-    for build in product([model], (*VARIANTS, *SMALLER[model]), PRECISIONS)
+    for build in product([model], (*VARIANTS, *OTHERS[model]), PRECISIONS)
 ]
 _BESIDE_WEIGHTS = 13e6  # bytes of an engine: kernels, positions, the graph
 
@@ -82,7 +82,7 @@ def keeping(made: list[onnx.ModelProto]) -> Steps:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_has_all_its_graphs(model):
     found = {p.stem for p in (ASSETS / model).glob("*.onnx")}
-    assert found == {f"{name}{half}" for name in (*VARIANTS, *SMALLER[model]) for half in ("", ".fp16")}
+    assert found == {f"{name}{half}" for name in (*VARIANTS, *OTHERS[model]) for half in ("", ".fp16")}
 
 
 @pytest.mark.parametrize("backend", [ONNXRUNTIME, TENSORRT_RTX])

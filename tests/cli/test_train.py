@@ -114,7 +114,7 @@ def test_data_in_no_known_form_lists_the_forms(here):
 
 def test_torchrun_leaves_every_option_of_train_to_train():
     """It takes beginnings of its own options for them wherever they stand, and `--start` is one."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/training.md").read_text()
     command = re.search(r"^ +torchrun (.*?) *(#|$)", text, re.MULTILINE)
     assert command
     told = parse_args([*command[1].split(), "--start", "mine", "--threads", "2"])

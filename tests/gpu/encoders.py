@@ -19,7 +19,7 @@ from tests.accuracy import form_of, judged, tensors_of
 from tests.gpu.cases import of_model
 from tests.gpu.results import Results, Row
 from tosa_edge.find_model import find_graph
-from tosa_edge.nn import encoder, operators, tosa
+from tosa_edge.nn import operators, stack, tosa
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.tosa import Pattern, grouped
@@ -128,8 +128,8 @@ def fast_standard_layers() -> Iterator[None]:
         mask = None if log_size is None else log_size[:, None, None].to(q.dtype)
         return F.scaled_dot_product_attention(q, k, v, mask, scale=scale).transpose(1, 2).flatten(2)
 
-    before, encoder.attention = encoder.attention, attention
+    before, stack.attention = stack.attention, attention
     try:
         yield
     finally:
-        encoder.attention = before
+        stack.attention = before

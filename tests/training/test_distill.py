@@ -90,10 +90,10 @@ def error_along(weights, teacher, pictures, spec):
 
 def test_a_student_learns_the_one_way_it_is_trained_for(checkpoint, pictures, tmp_path):
     spec = "pairs:1-3/3"
-    recipe = Recipe(steps=60, batch=4, rate=1e-3, represented=1.0, ways=spec)
+    recipe = Recipe(steps=60, batch=4, rate=5e-4, represented=1.0, ways=spec)
     assert recipe.all_steps == 60  # there are no selectors to train
     student = distill(checkpoint, pictures, tmp_path, recipe)
-    assert error_along(student, checkpoint, pictures, spec) < 0.8 * error_along(
+    assert error_along(student, checkpoint, pictures, spec) < 0.85 * error_along(
         checkpoint, checkpoint, pictures, spec
     )
 

@@ -97,6 +97,7 @@ def test_training_learns(shards, checkpoint, tmp_path):
     assert loss(weights) < 0.8 * loss(checkpoint)
 
 
+@pytest.mark.slow
 def test_an_official_encoder_gets_a_dpt_head_which_alone_learns(shards, tmp_path):
     start = tmp_path / "dinov2.safetensors"
     save_tensors(official.encoder(dim=384), start)

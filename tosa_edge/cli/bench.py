@@ -20,7 +20,7 @@ ModelsArgument = Annotated[
     Optional[list[str]],
     typer.Argument(
         metavar="MODEL",
-        help="The first is the baseline; of a folder all that fit here. Default: dense, g1, g3, g1@1.",
+        help="The first is the baseline; of a folder all that fit here. Default: six of tosa_depth_s.",
     ),
 ]
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How often each model takes its turn.")]
@@ -57,7 +57,7 @@ def main(
     from tosa_edge.find_model import DEFAULT_MODEL
     from tosa_edge.progress import progress
 
-    usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "g1", "g3", "g1@1")]
+    usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "fast", "faster", "168x224", "g1", "g3")]
     left_out: list[str] = []
     specs = [one for spec in models or usual for one in variants_of(spec, left_out)]
     with progress("bench", rounds, "rounds") as step:

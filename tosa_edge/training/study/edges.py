@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parse.add_argument("checkpoint", help="a bundled model's name, a folder or a file")
     parse.add_argument("--shards", type=Path, required=True, help="renders that no training saw")
     parse.add_argument("--renders", type=int, default=60, help="how many of them, evenly spread")
+    parse.add_argument("--variants", default="", metavar="REGEX", help="only rows in which it is found")
     args = parse.parse_args(arguments)
     return exit_code_of(lambda: measure(args))
 
@@ -39,7 +40,7 @@ def measure(args: argparse.Namespace) -> None:
     if not any(near_edges(f.truth, f.valid).any() for f in frames):
         raise TosaEdgeError(f"no frame of {args.shards} has a step in depth", "Give renders of rooms.")
     for variant in study_variants(net.config):
-        if re.match(_ROWS, variant.name):
+        if re.match(_ROWS, variant.name) and re.search(args.variants, variant.name):
             found = depths(net, frames, variant.method, batch=8)
             each = [delta1_near_edges(depth, f.truth, f.valid) for f, depth in found]
             print(f"{variant.name:32} {np.nanmean(each):.4f}", flush=True)

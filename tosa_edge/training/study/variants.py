@@ -29,7 +29,7 @@ OTHER_SELECTORS = ("previous", "random")
 SHARES = (0.89, 0.78, 2 / 3, 1 / 2)  # of the picture's sides
 SKIPPED_TOO = SHARES[2:]
 MERGED = (0.04, 0.055, 0.07)  # of the patches, in every layer: token merging as published
-SHARING_TOO = SHARES[:2]  # pictures on which tokens share rows as well
+SHARING_TOO = (0.89, 0.74)  # pictures on which tokens share rows as well: `fast` and `faster` are among them
 
 
 @dataclass(frozen=True)
