@@ -121,7 +121,9 @@ def check(built, model: str, variant: str, pictures: Path) -> None:
     size, chosen = (1, info.height, info.width), (1, len(info.selections), info.kept)
     kept = [("kept", "int32", chosen)]
     inputs = [("image", "uint8", (*size, 3)), *(kept if info.form == "reuse" else [])]
-    outputs = [("depth", "float32", size), *(kept if not info.dense and info.form != "reuse" else [])]
+    rows = ("represented_by", "int32", (1, sum(len(way.starts) for way in info.ways), info.tokens))
+    beside = [rows] if info.ways else kept if info.selects and info.form != "reuse" else []
+    outputs = [("depth", "float32", size), *beside]
     assert [(p.name, p.dtype, p.shape) for p in manifest.inputs] == inputs
     assert [(p.name, p.dtype, p.shape) for p in manifest.outputs] == outputs
     assert manifest.pictures == (str(pictures) if built.precision == "int8" else None)
@@ -151,12 +153,16 @@ def check_layers(kinds: dict[str, int], manifest, info) -> None:
     assert not {"softmax fp16", "topk fp16"} & set(kinds)
     # INT8's own norms take and give half, their statistics float32 by the operator's definition.
     assert kinds.get("normalization fp16", 0) == (2 * layers if manifest.precision == "int8" else 0)
-    # In half each attention is one layer; softmax is left where tokens are chosen.
-    fused = manifest.precision == "fp16"
+    # In half each attention is one layer unless rows have sizes; softmax is left where tokens are chosen.
+    fused = manifest.precision == "fp16" and not info.ways
     assert kinds.get("attention fp16", 0) == (layers if fused else 0)
     choosing = 0 if info.form == "reuse" else len(info.selections)
     assert kinds.get("softmax fp32", 0) == choosing + (0 if fused else layers)
-    assert manifest.settings.get("attention") == ("Attention" if fused else None)
+    how = manifest.settings.get("attention")
+    if info.ways and manifest.precision == "fp16":
+        assert how.startswith("plain: the attention at ")  # whose scores have sizes added
+    else:
+        assert how == ("Attention" if fused else None)
 
 
 def config_of(model: str) -> dict:
