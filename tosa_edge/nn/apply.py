@@ -13,15 +13,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.nn.stack import Stack
-from tosa_edge.nn.tosa import (
-    Pattern,
-    dither_importance,
-    dither_lattice,
-    grouped,
-    previous_importance,
-    select_patches,
-)
+from tosa_edge.nn.stack import Stack, choose_patches
+from tosa_edge.nn.tosa import Pattern, dither_lattice, grouped, previous_importance
 from tosa_edge.row_sharing import parse_ways
 
 M = TypeVar("M", bound=nn.Module)
@@ -75,6 +68,7 @@ class TosaBlocks(nn.Sequential):
         super().__init__(*blocks)
         self.pattern, self.prefix, self.grid = pattern, prefix, grid
         self.found: Tensor | None = None
+        self.lattice = dither_lattice(*grid)
 
     def forward(self, x: Tensor) -> Tensor:
         """`found` is afterwards what was kept, or what stood for every patch, as of `Stack.run`."""
@@ -93,10 +87,7 @@ class TosaBlocks(nn.Sequential):
         importance = previous_importance(
             qkv, num_heads=attn.num_heads, query_stride=self.pattern.query_stride, scale=attn.scale
         )[:, self.prefix :]
-        if self.pattern.spread:
-            lattice = dither_lattice(*self.grid).to(importance.device)
-            importance = dither_importance(importance, lattice, self.pattern.spread)
-        return select_patches(importance, self.pattern.kept(importance.shape[1]))
+        return choose_patches(importance, self.pattern, self.lattice.to(importance.device))
 
 
 def _refuse_strange(model: nn.Module, blocks: list[Any]) -> None:

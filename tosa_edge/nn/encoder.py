@@ -11,15 +11,13 @@ from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.positions import resample_positions
-from tosa_edge.nn.stack import Stack
+from tosa_edge.nn.stack import Stack, choose_patches
 from tosa_edge.nn.tosa import (
     Pattern,
-    dither_importance,
     dither_lattice,
     layer_norm,
     learned_importance,
     previous_importance,
-    select_patches,
 )
 
 
@@ -144,12 +142,9 @@ class Encoder(nn.Module):
             importance = learned_importance(qkv, s.w1, s.b1, s.w2, **settings)
         else:
             importance = previous_importance(qkv, **settings)
-        importance = importance[:, self.prefix :]
-        if pattern.spread:
-            own = grid == self.config.grid  # a constant of the graph
-            lattice = self.lattice if own else dither_lattice(*grid).to(importance.device)
-            importance = dither_importance(importance, lattice.float(), pattern.spread)
-        return select_patches(importance, pattern.kept(grid[0] * grid[1]))
+        own = grid == self.config.grid  # a constant of the graph
+        lattice = self.lattice if own else dither_lattice(*grid).to(importance.device)
+        return choose_patches(importance[:, self.prefix :], pattern, lattice)
 
     def forward(
         self, image: Tensor, pattern: Pattern, kept: Tensor | None = None

@@ -17,8 +17,10 @@ from tosa_edge.nn.represented import Grid, Rows, group, share_windows
 from tosa_edge.nn.tosa import (
     Pattern,
     attention,
+    dither_importance,
     gather_tokens,
     scatter_tokens,
+    select_patches,
     selective_attention,
     split_heads,
     with_prefix,
@@ -108,6 +110,13 @@ class Stack:
             by, log_size = share.by, share.log_size
         most = (rows.shape[1] - self.prefix) // 2
         return group(rows, keys, log_size, by, self.prefix, min(most, round(way.merged * patches)))
+
+
+def choose_patches(importance: Tensor, pattern: Pattern, lattice: Tensor) -> Tensor:
+    """The patches [B, K] that a pattern keeps, by importance [B, N] and the lattice [N] of its spread."""
+    if pattern.spread:
+        importance = dither_importance(importance, lattice.float(), pattern.spread)
+    return select_patches(importance, pattern.kept(importance.shape[1]))
 
 
 def standard_layer(layer: Layer, x: Tensor, log_size: Tensor | None = None) -> tuple[Tensor, Tensor]:
