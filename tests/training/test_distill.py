@@ -93,7 +93,7 @@ def test_a_student_learns_the_one_way_it_is_trained_for(checkpoint, pictures, tm
     recipe = Recipe(steps=60, batch=4, rate=5e-4, represented=1.0, ways=spec)
     assert recipe.all_steps == 60  # there are no selectors to train
     student = distill(checkpoint, pictures, tmp_path, recipe)
-    assert error_along(student, checkpoint, pictures, spec) < 0.85 * error_along(
+    assert error_along(student, checkpoint, pictures, spec) < 0.8 * error_along(
         checkpoint, checkpoint, pictures, spec
     )
 

@@ -46,6 +46,7 @@ def test_tune_takes_a_model_of_every_family(tmp_path, monkeypatch, name):
         "--json",
         *told,
     )
+    assert load_graph(str(tmp_path / "model")).info.output == output
     (tmp_path / "photos").mkdir()
     for number, picture in enumerate(np.random.default_rng(0).integers(0, 255, (2, 84, 126, 3), np.uint8)):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), picture)
