@@ -27,14 +27,18 @@ def columns_of(depth: np.ndarray, metric: bool) -> list[float]:
     return [round(float(np.nanpercentile(part, 5 if metric else 95)), 3) for part in parts]
 
 
+def address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
 def main(arguments: list[str] | None = None) -> None:
     parse = argparse.ArgumentParser(description="Depth of a camera as JSON over UDP.")
     parse.add_argument("source", help="a camera, a stream or a file, as tosa-edge run takes them")
-    parse.add_argument("to", help="HOST:PORT")
+    parse.add_argument("to", type=address, help="HOST:PORT")
     parse.add_argument("--model", default="tosa_depth_s", help="a model or an engine")
     parse.add_argument("--metres", action="append", default=[], help="X,Y=METRES: a distance that you know")
     args = parse.parse_args(arguments)
-    host, _, port = args.to.rpartition(":")
     source = open_source(args.source)
     try:
         with DepthModel.load(args.model) as loaded, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
@@ -47,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "age_ms": round(1000 * (time.monotonic() - frame.arrived), 1),
                     "metres" if known else "relative": columns_of(depth, bool(known)),
                 }
-                out.sendto(json.dumps(message).encode(), (host, int(port)))
+                out.sendto(json.dumps(message).encode(), args.to)
     finally:
         source.close()
 

@@ -21,9 +21,13 @@ def frames_of(path: str) -> list[np.ndarray]:
     while True:
         ok, frame = video.read()
         if not ok:
-            return frames[::EVERY]
-        height = round(frame.shape[0] * WIDTH / frame.shape[1])
-        frames.append(cv2.resize(frame, (WIDTH, height), interpolation=cv2.INTER_AREA))
+            return [smaller(one) for one in frames[::EVERY]]
+        frames.append(frame)
+
+
+def smaller(frame: np.ndarray) -> np.ndarray:
+    height = round(frame.shape[0] * WIDTH / frame.shape[1])
+    return cv2.resize(frame, (WIDTH, height), interpolation=cv2.INTER_AREA)
 
 
 def main(video: str, out: str) -> None:
