@@ -8,6 +8,7 @@ import pytest
 
 from tests.media import left_behind
 from tosa_edge.atomic_files import AtomicFile, atomic_path, write_bytes
+from tosa_edge.errors import TosaEdgeError
 
 
 @pytest.fixture
@@ -40,6 +41,15 @@ def test_what_is_being_written_and_what_is_of_others_stays(tmp_path, dead):
     ours.abort()
     another.abort()
     assert left_behind(tmp_path) == sorted(names)
+
+
+def test_a_folder_goes_only_for_one_that_replaces_it(tmp_path):
+    write_bytes(tmp_path / "m/weights", b"whole")
+    late = AtomicFile(tmp_path / "m", folder=True)
+    late.path.rmdir()  # by somebody who took its writer for dead
+    with pytest.raises(TosaEdgeError, match="no such file"):
+        late.commit()
+    assert (tmp_path / "m/weights").read_bytes() == b"whole"
 
 
 def test_a_process_of_the_same_number_was_killed(tmp_path):

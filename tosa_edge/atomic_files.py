@@ -48,7 +48,7 @@ class AtomicFile:
             if self.path.is_file():
                 with open(self.path, "rb") as file:
                     os.fsync(file.fileno())
-            elif self.final.is_dir():
+            elif self.final.is_dir() and self.path.is_dir():  # what is there goes only for what replaces it
                 shutil.rmtree(self.final)
             os.replace(self.path, self.final)
         except OSError as error:

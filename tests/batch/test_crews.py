@@ -16,6 +16,7 @@ from threading import Event as Flag
 import pytest
 
 from tests.batch.jobs import command, done, job, pictures, results, run
+from tosa_edge.atomic_files import write_bytes
 from tosa_edge.batch import crews
 from tosa_edge.batch.crews import Event, Lost, Processes, done_by
 from tosa_edge.batch.plan import Shard
@@ -105,6 +106,20 @@ def test_what_a_worker_refuses_is_said_in_its_words(tmp_path):
     with pytest.raises(TosaEdgeError, match="nothing") as caught:
         done(asked, lambda asked: Processes(asked, 2))
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_nothing_half_written_stays_beside_a_whole_job(tmp_path, again):
+    """Of a worker that still seemed alive when another had its shard."""
+    asked = job(tmp_path, pictures(tmp_path / "p", 8), form="files")
+    if again:
+        done(asked)
+    plan, _ = prepared(asked)
+    write_bytes(tmp_path / f"out/shards/.00000001.part-{os.getppid()}/0.png", b"half")
+    write_bytes(tmp_path / f"out/reports/.00000001.part-{os.getppid()}.json", b"half")
+    tally = work_off(plan, lambda: crews.Alone(asked), Flag(), lambda tally: None)
+    assert tally.shards == 2
+    assert not [name for name in results(tmp_path / "out") if "/." in name]
 
 
 class Unlucky:

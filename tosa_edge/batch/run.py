@@ -88,12 +88,21 @@ def work_off(plan: Plan, crew_of: Callable[[], Crew], stop: Event, on_step: Call
         tally.done, tally.failed = tally.done + report["done"], tally.failed + len(report["failed"])
     tally.shards = tally.shards_before = len(finished)
     tally.before = tally.done + tally.failed
+    if tally.shards < plan.shards:
+        _share_out(tally, crew_of, _left(plan, finished, stop), on_step)
     if tally.shards == plan.shards:
-        return tally
+        _remove_half_written(plan.job)
+    tally.stopped = stop.is_set() and tally.shards + len(tally.lost) < plan.shards
+    return tally
+
+
+def _share_out(
+    tally: Tally, crew_of: Callable[[], Crew], shards: Iterator[Shard], on_step: Callable[[Tally], None]
+) -> None:
     began = time.monotonic()
     crew = crew_of()
     try:
-        for told in done_by(crew, _left(plan, finished, stop)):
+        for told in done_by(crew, shards):
             tally.seconds = time.monotonic() - began
             if isinstance(told, Lost):
                 tally.lost.append(f"shard {told.number}: {told.reason}")
@@ -103,8 +112,14 @@ def work_off(plan: Plan, crew_of: Callable[[], Crew], stop: Event, on_step: Call
                 on_step(tally)
     finally:
         crew.close()
-    tally.stopped = stop.is_set() and tally.shards + len(tally.lost) < plan.shards
-    return tally
+
+
+def _remove_half_written(job: Job) -> None:
+    """Whoever does a shard again clears away what a dead worker left of it, but not what one left that still
+    seems alive: its process is waited for by nobody, or its machine was only taken for lost."""
+    for name in (RESULTS, REPORTS):
+        for part in (Path(job.output) / name).glob(".*.part-*"):
+            remove(part)
 
 
 def _left(plan: Plan, finished: set[int], stop: Event) -> Iterator[Shard]:
