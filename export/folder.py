@@ -27,7 +27,7 @@ from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.examine import examine
 from tosa_edge.nn.facts import Told
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, save_as_ours
+from tosa_edge.nn.weights import load_net, save_as_ours
 
 if TYPE_CHECKING:
     import onnx
@@ -69,7 +69,7 @@ def export_graph(
 ) -> onnx.ModelProto:
     """One graph of a checkpoint; its weights inside, or (embed=False) in the checkpoint file itself."""
     check_options(pattern, batch=batch, form=form, precision=precision, attention=attention)
-    net = load_depth_net(checkpoint, size, pattern)
+    net = load_net(checkpoint, size, pattern)
     height, width = net.config.height, net.config.width
     PIXELS.check(batch * height * width, f"a graph of {batch} pictures of {width}x{height}")
     if precision == "fp16":

@@ -11,7 +11,7 @@ import torch
 import tosa_edge
 from tosa_edge.export.metadata import set_info
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.plugins import DOMAIN, OPERATORS, OPSET, TOKEN_IMPORTANCE_PREVIOUS
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ PRODUCER = "tosa-edge"
 MAX_IR_VERSION = 10
 
 
-def trace(net: DepthNet, *, batch: int = 1, reuse: bool = False, weights_sha256: str = "") -> onnx.ModelProto:
+def trace(
+    net: VisionNet, *, batch: int = 1, reuse: bool = False, weights_sha256: str = ""
+) -> onnx.ModelProto:
     """The model as it stands, in the precision of its weights, as one self-contained portable graph.
 
     Args:
@@ -41,7 +43,7 @@ def trace(net: DepthNet, *, batch: int = 1, reuse: bool = False, weights_sha256:
         (image, kept) if reuse else (image,),
         ["image", "kept"] if reuse else ["image"],
         # A reuse graph does not repeat its input among its outputs.
-        ["depth", *outputs],
+        [info.answer, *outputs],
     )
     _strip_notes(model)
     add_functions(model)
@@ -51,7 +53,7 @@ def trace(net: DepthNet, *, batch: int = 1, reuse: bool = False, weights_sha256:
     return model
 
 
-def describe(net: DepthNet, *, batch: int, reuse: bool, weights_sha256: str) -> GraphInfo:
+def describe(net: VisionNet, *, batch: int, reuse: bool, weights_sha256: str) -> GraphInfo:
     """What the graph of this model is going to say about itself."""
     config, pattern = net.config, net.pattern
     selective: dict[str, Any] = {}
@@ -80,6 +82,9 @@ def describe(net: DepthNet, *, batch: int, reuse: bool, weights_sha256: str) -> 
         batch=batch,
         precision="fp16" if half else "fp32",
         form="reuse" if reuse else "portable",
+        classes=config.classes,
+        labels=config.labels,
+        crop=config.crop,
         **selective,
     )
 
@@ -93,7 +98,7 @@ def add_functions(model: onnx.ModelProto) -> None:
 
 
 def _torch_to_onnx(
-    net: DepthNet, inputs: tuple[torch.Tensor, ...], input_names: list[str], output_names: list[str]
+    net: VisionNet, inputs: tuple[torch.Tensor, ...], input_names: list[str], output_names: list[str]
 ) -> onnx.ModelProto:
     class Traced(torch.nn.Module):
         def __init__(self) -> None:

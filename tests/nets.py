@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.nn.weights import save_depth_net
+from tosa_edge.nn.weights import save_net
 
 TINY = ModelConfig(
     name="tiny", height=56, width=84, dim=32, layers=4, heads=2, head_layers=(0, 1, 2, 3), head_dim=16
@@ -32,10 +32,10 @@ TINY_DPT = ModelConfig(
 )
 
 
-def tiny_net(pattern: Pattern | None = None, config: ModelConfig = TINY, seed: int = 0) -> DepthNet:
+def tiny_net(pattern: Pattern | None = None, config: ModelConfig = TINY, seed: int = 0) -> VisionNet:
     """Random weights whose layers matter: LayerScale near one, selectors off their identity."""
     torch.manual_seed(seed)
-    net = DepthNet(config, pattern).eval()
+    net = VisionNet(config, pattern).eval()
     with torch.no_grad():
         for name, p in net.named_parameters():
             if "selectors" in name or name.endswith(("pos_embed", "cls_token")):
@@ -47,7 +47,7 @@ def tiny_net(pattern: Pattern | None = None, config: ModelConfig = TINY, seed: i
 
 def tiny_checkpoint(folder: Path, config: ModelConfig = TINY) -> Path:
     path = folder / "tiny.safetensors"
-    save_depth_net(tiny_net(config=config), path)
+    save_net(tiny_net(config=config), path)
     return path
 
 

@@ -30,7 +30,7 @@ from tosa_edge.graph import graph_from_bytes
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.weights import CONFIG_KEY, load_depth_net, read_checkpoint, save_depth_net
+from tosa_edge.nn.weights import CONFIG_KEY, load_net, read_checkpoint, save_net
 from tosa_edge.pictures.reading import read_picture
 from tosa_edge.pictures.size import size_of
 from tosa_edge.protobuf_walk import messages_of
@@ -110,7 +110,7 @@ def read_weights(data: bytes) -> None:
     assert sum(t.numel() * t.element_size() for t in tensors.values()) <= len(data)
     assert config is None or ModelConfig.from_json(config.to_json()) == config
     with pytest.raises(TosaEdgeError):
-        load_depth_net(path)
+        load_net(path)
 
 
 def read_checkpoint_whole(data: bytes) -> None:
@@ -119,9 +119,9 @@ def read_checkpoint_whole(data: bytes) -> None:
 
     path, again = PLACE / "c.safetensors", PLACE / "d.safetensors"
     path.write_bytes(data)
-    net = load_depth_net(path)
-    save_depth_net(net, again)
-    same = load_depth_net(again)
+    net = load_net(path)
+    save_net(net, again)
+    same = load_net(again)
     assert same.config == net.config
     assert net.state_dict().keys() == same.state_dict().keys()
     for name, tensor in net.state_dict().items():
@@ -176,7 +176,7 @@ def some_weights() -> bytes:
 def a_checkpoint() -> bytes:
     """Whole, and as small as one can be: most faults are in what the file says of its weights."""
     small = replace(TINY, dim=4, heads=1, layers=2, head_layers=(0, 0, 1, 1), head_dim=4, height=28, width=28)
-    save_depth_net(tiny_net(config=small), PLACE / "whole.safetensors")
+    save_net(tiny_net(config=small), PLACE / "whole.safetensors")
     return (PLACE / "whole.safetensors").read_bytes()
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save, save_file
 from tests.nets import TINY, tiny_net
 from tests.refusals import refusal
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.nn.weights import CONFIG_KEY, read_checkpoint, save_depth_net
+from tosa_edge.nn.weights import CONFIG_KEY, read_checkpoint, save_net
 from tosa_edge.training.datasets import open_dataset
 from tosa_edge.training.loop import LoopSettings, train
 from tosa_edge.training.recipe import read_recipe
@@ -297,7 +297,7 @@ def test_hdf5_that_reads_another_file(folder):
 
 
 def test_what_is_accepted_is_what_was_written(folder):
-    save_depth_net(tiny_net(), folder / "c.safetensors")
+    save_net(tiny_net(), folder / "c.safetensors")
     assert read_checkpoint(folder / "c.safetensors")[1] == TINY
     recipe("head_rate=0.5", "sizes=[[56, 84]]")
     assert read_recipe("r.toml").stages[0].head_rate == 0.5

@@ -12,7 +12,9 @@ from tosa_edge.row_sharing import Way
 from tosa_edge.strict_json import read_object
 
 KEY = "tosa"
-OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth")
+LOGITS = "class_logits"
+OUTPUT_KINDS = ("relative_inverse_depth", "metric_depth", LOGITS)
+MOST_CLASSES = 1 << 16
 
 # No camera, no network and no batch has more; and what is computed from them stays a number to count with.
 _MOST = 1 << 16
@@ -36,6 +38,9 @@ _CHECKS: dict[str, Check] = {
     "group": integer(0, _MOST),
     "selector": line,
     "spread": number(0, _MOST),
+    "classes": integer(0, MOST_CLASSES),
+    "labels": list_of(line, MOST_CLASSES),
+    "crop": number(0.1, 1),
 }
 
 
@@ -52,6 +57,9 @@ class GraphInfo:
     `selections` names the layer after which each selection is made; `kept` is the K of each of them,
     counted in patches (a class token always attends and is not counted). `ways` says how tokens that do not
     attend are represented. A dense graph has neither.
+
+    Of a classifier: `classes`, the number of its logits, their names where it knows them, and the share of a
+    picture's shorter side that it wants to see, from the middle.
     """
 
     name: str
@@ -73,6 +81,18 @@ class GraphInfo:
     selector: str = ""
     spread: float = 0.0
     ways: tuple[Way, ...] = ()
+    classes: int = 0
+    labels: tuple[str, ...] = ()
+    crop: float = 1.0
+
+    @property
+    def classifies(self) -> bool:
+        return self.output == LOGITS
+
+    @property
+    def answer(self) -> str:
+        """The name of the output that the model is for; the others say how tokens were treated."""
+        return "logits" if self.classifies else "depth"
 
     @property
     def tokens(self) -> int:
@@ -131,5 +151,9 @@ class GraphInfo:
             raise ValueError("both selects tokens and represents them")
         if self.selects and not self.selections:
             raise ValueError("has selective layers and no selection")
+        if self.classifies != bool(self.classes):
+            raise ValueError(f"its output is {self.output}, of {self.classes} classes")
+        if self.labels and len(self.labels) != self.classes:
+            raise ValueError(f"{len(self.labels)} labels are not those of {self.classes} classes")
         if self.selects and self.kept != max(1, round(self.keep * self.tokens)):
             raise ValueError(f"kept is {self.kept} of {self.tokens} tokens, and keep is {self.keep:g}")

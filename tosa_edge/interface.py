@@ -28,14 +28,15 @@ class Port:
 def wanted(info: GraphInfo) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The inputs and outputs that a graph of this description has."""
     image = Port("image", "uint8", (info.batch, info.height, info.width, 3))
-    depth = Port("depth", "float32", (info.batch, info.height, info.width))
+    shape = (info.classes,) if info.classifies else (info.height, info.width)
+    answer = Port(info.answer, "float32", (info.batch, *shape))
     if info.ways:
         found = sum(len(way.starts) for way in info.ways)
-        return (image,), (depth, Port("represented_by", "int32", (info.batch, found, info.tokens)))
+        return (image,), (answer, Port("represented_by", "int32", (info.batch, found, info.tokens)))
     if info.dense:
-        return (image,), (depth,)
+        return (image,), (answer,)
     kept = Port("kept", "int32", (info.batch, len(info.selections), info.kept))
-    return ((image, kept), (depth,)) if info.form == "reuse" else ((image,), (depth, kept))
+    return ((image, kept), (answer,)) if info.form == "reuse" else ((image,), (answer, kept))
 
 
 def check_interface(info: GraphInfo, inputs: Iterable[Port], outputs: Iterable[Port]) -> None:

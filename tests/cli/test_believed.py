@@ -180,13 +180,13 @@ def test_training_that_has_left_half_precision_saves_nothing(tmp_path):
 
     from tests.nets import tiny_net
     from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.nn.weights import save_depth_net
+    from tosa_edge.nn.weights import save_net
 
     net = tiny_net()
     with torch.no_grad():
         net.encoder.cls_token[0, 0, 0] = 1e6
     with pytest.raises(TosaEdgeError, match="NaN or infinity"):
-        save_depth_net(net, tmp_path / "w.safetensors")
+        save_net(net, tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
 
 

@@ -236,10 +236,10 @@ def test_distill_goes_on_with_the_same_and_refuses_everything_else(here):
     from dataclasses import replace
 
     from tests.nets import TINY, tiny_net
-    from tosa_edge.nn.weights import save_depth_net
+    from tosa_edge.nn.weights import save_net
 
     for number, config in enumerate((TINY, replace(TINY, dim=64)), start=1):
-        save_depth_net(tiny_net(config=config, seed=number), here / "other.safetensors")
+        save_net(tiny_net(config=config, seed=number), here / "other.safetensors")
         refused_last(call("distill", "other.safetensors", "--images", "v.webm", "-o", "mine", *FEW), "start")
     (here / "mine" / "record.json").write_text("{")
     refused_last(call(*words, *FEW), "cannot be read")

@@ -13,7 +13,7 @@ from tests.nets import TINY, tiny_checkpoint
 from tosa_edge.cli import app
 from tosa_edge.evaluation import held_out
 from tosa_edge.files import sha256_of
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.training.loop import read_log
 
 RECIPE = f"""
@@ -53,7 +53,7 @@ def test_train_makes_weights_a_record_and_curves(here):
     first = train(here, "--start", start, "--json")
     assert first.exit_code == 0, first.output
     told = json.loads(first.stdout)
-    assert load_depth_net(told["weights"]).config.name == "tiny"
+    assert load_net(told["weights"]).config.name == "tiny"
     assert told["frames"] == 4
     assert "starting from" in first.stderr
     assert "shard-00001" in first.stderr

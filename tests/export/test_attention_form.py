@@ -15,7 +15,7 @@ from tosa_edge.export.metadata import info_of
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form
 from tosa_edge.find_model import ASSETS, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.plugins import SELECTIVE_ATTENTION_FUSED
 
 
@@ -179,7 +179,7 @@ def test_a_bundled_model_is_the_same(runs_attention, frames, model, variant):
 
 def in_half(model, info, images, kept):
     pattern = Pattern(info.selective_layers, info.keep, info.query_stride, info.selector, info.spread)
-    net = load_depth_net(ASSETS / model / WEIGHTS, None, pattern).half()
+    net = load_net(ASSETS / model / WEIGHTS, None, pattern).half()
     given = [None if kept is None else torch.from_numpy(kept[i : i + 1]) for i in range(len(images))]
     with torch.no_grad():
         runs = [net(torch.from_numpy(i[None]), k) for i, k in zip(images, given, strict=True)]

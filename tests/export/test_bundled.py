@@ -14,7 +14,7 @@ import torch
 from tosa_edge.export.folder import export_graph
 from tosa_edge.find_model import ASSETS, DEFAULT_SPREAD, WEIGHTS, bundled_models
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 
 PICTURES = 20
 
@@ -34,7 +34,7 @@ def clip_frames(count):
 
 def torch_runs(checkpoint, pattern, pictures, kept=None, dtype=torch.float32):
     """Depth and kept patches of every picture in one precision."""
-    net = load_depth_net(checkpoint, None, pattern)
+    net = load_net(checkpoint, None, pattern)
     net = net.half() if dtype == torch.float16 else net.to(dtype)
     with torch.no_grad():
         runs = [
@@ -74,7 +74,7 @@ def error(depth, exact):
 def test_exported_graphs_on_real_pictures(name, group):
     pictures = clip_frames(PICTURES)
     checkpoint = ASSETS / name / WEIGHTS
-    layers = load_depth_net(checkpoint).config.layers
+    layers = load_net(checkpoint).config.layers
     pattern = Pattern(grouped(layers, group), keep=0.5, query_stride=8, spread=DEFAULT_SPREAD)
     exact, kept = torch_runs(checkpoint, pattern, pictures, dtype=torch.float64)
     spread = float(exact.std())

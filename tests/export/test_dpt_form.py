@@ -25,7 +25,7 @@ from tosa_edge.export.attention_form import attentions, to_attention_form
 from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.row_sharing import parse_ways
 
 METRIC = replace(TINY_DPT, output="metric_depth", max_depth=20.0)
@@ -41,8 +41,8 @@ def run(model, **inputs):
 def distances(depth, checkpoint, pattern, image, half=False):
     """Of the graph and of PyTorch in the same precision, each from double precision."""
     with torch.no_grad():
-        net = load_depth_net(checkpoint, pattern=pattern)
-        double = load_depth_net(checkpoint, pattern=pattern).double()
+        net = load_net(checkpoint, pattern=pattern)
+        double = load_net(checkpoint, pattern=pattern).double()
         single, exact = (n(image) for n in (net.half() if half else net, double))
     if not torch.is_tensor(exact):
         single, exact = single[0], exact[0]

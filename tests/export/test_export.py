@@ -19,7 +19,7 @@ from tosa_edge.export.folder import Variant, export_file, export_folder, export_
 from tosa_edge.export.plugin_form import plugin_nodes, to_plugin_form, to_quick_deployable_form
 from tosa_edge.graph_info import KEY, GraphInfo
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.plugins import DOMAIN, PLUGIN_NAMESPACE
 
 
@@ -44,8 +44,8 @@ def assert_agrees(model, checkpoint, pattern, image, size=None):
     """ONNX Runtime against PyTorch, both against float64, with the selection PyTorch made."""
     outputs = run(model, image=image.numpy())
     with torch.no_grad():
-        single = load_depth_net(checkpoint, size, pattern)(image)
-        double = load_depth_net(checkpoint, size, pattern).double()(image)
+        single = load_net(checkpoint, size, pattern)(image)
+        double = load_net(checkpoint, size, pattern).double()(image)
     if pattern.layers:
         assert np.array_equal(outputs[1], single[1].numpy())
         single, double = single[0], double[0]
@@ -176,12 +176,10 @@ def test_half_precision_is_the_torch_model_in_half(checkpoint):
     depth, kept = run(model, image=random_image().numpy())
     assert depth.dtype == np.float32
     # The same half-precision model in PyTorch, with the selection the graph made.
-    net = load_depth_net(checkpoint, None, tiny_pattern(1))
+    net = load_net(checkpoint, None, tiny_pattern(1))
     with torch.no_grad():
         exact, _ = net.double()(random_image(), torch.from_numpy(kept))
-        half, _ = load_depth_net(checkpoint, None, tiny_pattern(1)).half()(
-            random_image(), torch.from_numpy(kept)
-        )
+        half, _ = load_net(checkpoint, None, tiny_pattern(1)).half()(random_image(), torch.from_numpy(kept))
     error, noise = (np.sqrt(np.mean((x - exact.numpy()) ** 2)) for x in (depth, half.numpy()))
     assert error <= 2 * noise
 
@@ -202,7 +200,7 @@ def test_a_folder_is_graphs_over_one_weights_file(checkpoint, tmp_path):
         assert path.stat().st_size < max(300_000, weights / 4)
         onnx.checker.check_model(str(path), full_check=True)
         ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    net = load_depth_net(folder / "weights.safetensors", None, Pattern())
+    net = load_net(folder / "weights.safetensors", None, Pattern())
     (depth,) = run(load_graph(f"{folder}:dense").proto, image=random_image().numpy())
     with torch.no_grad():
         np.testing.assert_allclose(depth, net(random_image()).numpy(), rtol=1e-4, atol=1e-5)

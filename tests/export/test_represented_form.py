@@ -11,7 +11,7 @@ from tosa_edge.engine.tensorrt_builder import build_serialized_engine
 from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.row_sharing import parse_ways
 
 SPECS = (
@@ -36,8 +36,8 @@ def test_the_graph_computes_what_torch_computes(checkpoint, spec):
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     depth, by = session.run(["depth", "represented_by"], {"image": image.numpy()})
     with torch.no_grad():
-        single, expected = load_depth_net(checkpoint, pattern=pattern)(image)
-        double, _ = load_depth_net(checkpoint, pattern=pattern).double()(image)
+        single, expected = load_net(checkpoint, pattern=pattern)(image)
+        double, _ = load_net(checkpoint, pattern=pattern).double()(image)
     assert np.array_equal(by, expected.numpy())
     error, noise = (np.sqrt(np.mean((x - double.numpy()) ** 2)) for x in (depth, single.numpy()))
     assert error <= 2 * noise + np.finfo(np.float32).eps

@@ -21,7 +21,7 @@ from tosa_edge.nn.examine import examine
 from tosa_edge.nn.facts import Told, gather_facts, official_taps
 from tosa_edge.nn.foreign import encoder_of
 from tosa_edge.nn.stored import open_checkpoint
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 
 MARKS = {
     "Depth Anything 3": ["model.backbone.pretrained.camera_token", "model.head.scratch.layer1_rn.weight"],
@@ -214,7 +214,7 @@ def test_a_malicious_pickle_runs_nothing_and_is_refused(tmp_path, how):
     else:
         torch.save(official.depth_anything() | {"x": evil} if how == "among weights" else evil, path)
     with pytest.raises(TosaEdgeError) as told:
-        load_depth_net(path)
+        load_net(path)
     assert "pickle" in told.value.what
     assert not proof.exists()
     if how != "bare":  # the file does what is said of it
@@ -251,7 +251,7 @@ def test_a_damaged_archive_is_refused(tmp_path, change):
     torch.save(official.depth_anything(), path)
     repacked(path, change)
     with pytest.raises(TosaEdgeError) as told:
-        load_depth_net(path)
+        load_net(path)
     assert "\n" not in told.value.what
 
 
@@ -259,7 +259,7 @@ def test_a_tensor_larger_than_its_file_is_refused(tmp_path):
     big = torch.zeros(1).expand(1 << 20, 1 << 20)
     torch.save({"pretrained.x": big}, tmp_path / "x.pth")
     with pytest.raises(TosaEdgeError, match=r"'pretrained\.x' is larger than the file"):
-        load_depth_net(tmp_path / "x.pth")
+        load_net(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict"])

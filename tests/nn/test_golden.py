@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 
 PICTURE, SIZE = "000000039769.jpg", (518, 686)
 CORNERS = {
@@ -56,7 +56,7 @@ def test_the_first_pixels_of_a_published_model(name):
     image = pytest.importorskip("PIL.Image", reason="Pillow, which resized the picture, is not installed")
     with image.open(Path(folder) / PICTURE) as picture:
         seen = np.array(picture.convert("RGB").resize(SIZE[::-1], image.Resampling.BICUBIC))
-    net = load_depth_net(weights, SIZE)
+    net = load_net(weights, SIZE)
     with torch.no_grad():
         corner = net(torch.from_numpy(seen)[None])[0, :3, :3]
     expected = np.array(CORNERS[name].split(), np.float32).reshape(3, 3)

@@ -10,7 +10,7 @@ from tests.nets import random_image
 from tests.nn import official
 from tosa_edge.nn.facts import Told
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, load_encoder, save_as_ours
+from tosa_edge.nn.weights import load_encoder, load_net, save_as_ours
 
 
 def doubled(tensors, prefix):
@@ -29,7 +29,7 @@ def off(found: torch.Tensor, expected: torch.Tensor) -> float:
 def test_depth_anything_as_published(tmp_path, size, max_depth, ending):
     tensors, path = official.depth_anything(), tmp_path / f"x.{ending}"
     (save_file if ending == "safetensors" else torch.save)(tensors, path)
-    net = load_depth_net(path, size, told=Told("depth-anything-v2", max_depth))
+    net = load_net(path, size, told=Told("depth-anything-v2", max_depth))
     assert net.config.output == ("metric_depth" if max_depth else "relative_inverse_depth")
     picture = random_image(2, net.config)
     features, depth = computed(tensors, picture, max_depth)
@@ -75,8 +75,8 @@ def test_blocks_in_chunks_are_the_same_blocks(tmp_path):
     }
     save_file(tensors, tmp_path / "plain.safetensors")
     save_file(chunked, tmp_path / "distill_any_depth.safetensors")
-    plain = load_depth_net(tmp_path / "plain.safetensors", (56, 84))
-    other = load_depth_net(tmp_path / "distill_any_depth.safetensors", (56, 84))
+    plain = load_net(tmp_path / "plain.safetensors", (56, 84))
+    other = load_net(tmp_path / "distill_any_depth.safetensors", (56, 84))
     assert other.config.family == "Distill-Any-Depth 128 wide"
     picture = random_image()
     assert torch.equal(plain(picture), other(picture))
@@ -87,9 +87,9 @@ def test_positions_are_resampled_once_whatever_a_model_was_saved_for(tmp_path):
     halves = {name: tensor.half().float() for name, tensor in tensors.items()}
     torch.save(halves, path)
     save_as_ours(path, ours, "mine", (56, 84))
-    again = load_depth_net(ours, (98, 42))
+    again = load_net(ours, (98, 42))
     assert torch.equal(
-        again(random_image(1, again.config)), load_depth_net(path, (98, 42))(random_image(1, again.config))
+        again(random_image(1, again.config)), load_net(path, (98, 42))(random_image(1, again.config))
     )
     assert (again.config.name, again.config.selectors) == ("mine", False)
-    assert load_depth_net(ours).config.grid == (4, 6)
+    assert load_net(ours).config.grid == (4, 6)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tests.nets import random_image
 from tosa_edge.nn.facts import Told
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, load_encoder
+from tosa_edge.nn.weights import load_encoder, load_net
 
 transformers = pytest.importorskip(
     "transformers", reason="transformers is not installed: it comes with 'dev'"
@@ -60,7 +60,7 @@ def depth_anything(backbone, neck, out, **settings):
 
 def agree(model, folder, size, told=None):
     """Layer by layer and at the end."""
-    net = load_depth_net(folder / "model.safetensors", size, told=told)
+    net = load_net(folder / "model.safetensors", size, told=told)
     picture = random_image(1, net.config)
     pixels = net.normalise(picture)
     with torch.no_grad():
@@ -165,5 +165,5 @@ def test_the_real_shapes(tmp_path, letter, version):
         net = agree(model, tmp_path, size)
         assert net.config.family == f"Depth Anything V{version} {letter}"
     (tmp_path / "config.json").unlink()  # and where nothing but a flag tells
-    net = load_depth_net(tmp_path / "model.safetensors", (28, 28), told=Told(f"depth-anything-v{version}"))
+    net = load_net(tmp_path / "model.safetensors", (28, 28), told=Told(f"depth-anything-v{version}"))
     assert net.config.head_layers == tuple(n - 1 for n in out)

@@ -11,21 +11,21 @@ from safetensors.torch import save_file
 from tests.nets import TINY, TINY_DPT, random_image, tiny_net
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.shapes import parameter_shapes
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import (
-    load_depth_net,
     load_encoder,
+    load_net,
     read_checkpoint,
-    save_depth_net,
+    save_net,
 )
 
 
 def official_encoder(registers=0, dim=128, layers=4, side=5):
     """A state dict as DINOv2 publishes it, with random numbers."""
-    net = DepthNet(
+    net = VisionNet(
         ModelConfig(
             height=14 * side,
             width=14 * side,
@@ -73,7 +73,7 @@ def test_an_encoder_that_lacks_a_tensor_is_refused_by_name(tmp_path):
 
 def test_shapes_without_pytorch_are_those_of_the_model():
     for config in (TINY, TINY_DPT, replace(TINY, registers=4, heads=4), replace(TINY_DPT, layers=5)):
-        state = DepthNet(config).state_dict()
+        state = VisionNet(config).state_dict()
         assert parameter_shapes(config) == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
@@ -102,16 +102,16 @@ def test_positions_resample_as_dinov2_does():
 
 def test_a_model_comes_back_as_it_was_saved(tmp_path):
     net = tiny_net().half().float()
-    save_depth_net(net, tmp_path / "w.safetensors")
-    again = load_depth_net(tmp_path / "w.safetensors")
+    save_net(net, tmp_path / "w.safetensors")
+    again = load_net(tmp_path / "w.safetensors")
     assert again.config == net.config
     assert torch.equal(again(random_image()), net(random_image()))
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_a_model_loads_at_another_size(tmp_path):
-    save_depth_net(tiny_net(), tmp_path / "w.safetensors")
-    net = load_depth_net(tmp_path / "w.safetensors", (98, 42))
+    save_net(tiny_net(), tmp_path / "w.safetensors")
+    net = load_net(tmp_path / "w.safetensors", (98, 42))
     assert net(random_image(1, TINY.at(98, 42))).shape == (1, 98, 42)
 
 
@@ -136,7 +136,7 @@ def test_bad_checkpoints_are_refused_in_words(tmp_path, name, content, says):
 def test_an_encoder_without_a_head_is_no_depth_model(tmp_path):
     save_file(official_encoder(), tmp_path / "e.safetensors")
     with pytest.raises(TosaEdgeError, match="without a depth head"):
-        load_depth_net(tmp_path / "e.safetensors")
+        load_net(tmp_path / "e.safetensors")
 
 
 @given(height=st.integers(-20, 300), width=st.integers(-20, 300))
@@ -156,8 +156,8 @@ def test_only_multiples_of_the_patch_are_sizes(height, width):
 def test_a_model_takes_pictures_of_other_sizes_as_the_model_made_for_them_does(tmp_path):
     pattern = Pattern((1, 3), 0.5)
     path = tmp_path / "w.safetensors"
-    save_depth_net(tiny_net(), path)
-    net, made_for_it = load_depth_net(path, pattern=pattern), load_depth_net(path, (84, 56), pattern)
+    save_net(tiny_net(), path)
+    net, made_for_it = load_net(path, pattern=pattern), load_net(path, (84, 56), pattern)
     other = random_image(config=made_for_it.config)
     (depth, kept), (expected, chosen) = net(other), made_for_it(other)
     assert torch.equal(kept, chosen)

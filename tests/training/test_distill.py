@@ -13,7 +13,7 @@ from tosa_edge.calibration.pictures import read_pictures
 from tosa_edge.cli import app
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, read_checkpoint
+from tosa_edge.nn.weights import load_net, read_checkpoint
 from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.distill import Recipe, depth_distance, distill, feature_distance
 from tosa_edge.training.shard_batches import Shards
@@ -36,7 +36,7 @@ def pictures():
 def selective_error(weights, teacher, pictures, keep=0.4):
     """How far the skipping student's features are from the dense teacher's."""
     with torch.no_grad():
-        dense, student = load_depth_net(teacher), load_depth_net(weights)
+        dense, student = load_net(teacher), load_net(weights)
         image = dense.normalise(torch.from_numpy(pictures))
         target, _ = dense.encoder(image, dense.pattern)
         features, _ = student.encoder(image, tiny_pattern(1, keep))
@@ -81,8 +81,8 @@ def error_along(weights, teacher, pictures, spec):
     """How far the depth along one way of sharing rows is from the dense teacher's."""
     with torch.no_grad():
         dense, student = (
-            load_depth_net(teacher),
-            load_depth_net(weights, pattern=Pattern(ways=parse_ways(spec))),
+            load_net(teacher),
+            load_net(weights, pattern=Pattern(ways=parse_ways(spec))),
         )
         image = torch.from_numpy(pictures)
         return float(depth_distance(student(image)[0], dense(image)))
@@ -160,7 +160,7 @@ def test_the_verb(checkpoint, tmp_path):
         "pictures": 8,
         "refused": [],
     }
-    assert load_depth_net(out / "weights.safetensors")(random_image()).shape == (1, *SIZE)
+    assert load_net(out / "weights.safetensors")(random_image()).shape == (1, *SIZE)
 
 
 def test_the_verb_trains_for_a_way_and_for_several_sizes(checkpoint, tmp_path):

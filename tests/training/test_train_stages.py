@@ -19,7 +19,7 @@ from tests.nn import official
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, read_checkpoint, save_depth_net
+from tosa_edge.nn.weights import load_net, read_checkpoint, save_net
 from tosa_edge.pictures.fit import BARS
 from tosa_edge.training.elastic import KEEPS, SelectorLoss, draw_pattern
 from tosa_edge.training.loop import LoopSettings, schedule
@@ -91,7 +91,7 @@ def test_training_learns(shards, checkpoint, tmp_path):
 
     def loss(path):
         with torch.no_grad():
-            prediction = load_depth_net(path)(torch.from_numpy(images))
+            prediction = load_net(path)(torch.from_numpy(images))
         return float(scale_and_shift_invariant(prediction, torch.from_numpy(depths)))
 
     assert loss(weights) < 0.8 * loss(checkpoint)
@@ -105,7 +105,7 @@ def test_an_official_encoder_gets_a_dpt_head_which_alone_learns(shards, tmp_path
     recipe = replace(RECIPE, stages=(stage,), head="dpt", batch=2)
     before = start_of(start, recipe)[0]
     weights = train_model(start, Shards(shards), tmp_path / "run", recipe)
-    after = load_depth_net(weights)
+    after = load_net(weights)
     assert (after.config.head, after.config.head_layers) == ("dpt", (0, 1, 2, 3))
     for name, tensor in after.state_dict().items():
         if name.startswith("encoder."):
@@ -122,14 +122,14 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
     frames, strange = Shards(shards), tiny_net(seed=5)
     for parameter in strange.parameters():
         parameter.data.mul_(0.5)
-    save_depth_net(strange, tmp_path / "start.safetensors")
+    save_net(strange, tmp_path / "start.safetensors")
     stage = Stage("dense", 40, elastic=False, head_rate=1e-2, encoder_rate=1e-2, warmup=2, average=0.5)
     recipe = replace(RECIPE, stages=(stage,), teacher=str(checkpoint))
     weights = train_model(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
     images, depths = frames.batch(list(range(4)))
 
     def apart(path):
-        student = load_depth_net(path).to(compute_type())
+        student = load_net(path).to(compute_type())
         losses = stage_losses(
             student, images, depths, np.random.default_rng(0), stage, teacher_of(recipe, student)
         )
@@ -347,7 +347,7 @@ def test_a_state_that_is_none_of_ours(tmp_path, change, says):
 def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):
     recipe = replace(RECIPE, stages=(Stage("dense", 1, elastic=False),), head_layers=(0, 1, 1, 3))
     weights = train_model(checkpoint, Shards(shards), tmp_path, recipe)
-    assert load_depth_net(weights).config.head_layers == (0, 1, 1, 3)
+    assert load_net(weights).config.head_layers == (0, 1, 1, 3)
 
 
 def test_steps_draw_their_size_and_a_frame_is_the_same_in_every_process(shards):

@@ -64,12 +64,12 @@ def main(
     refuse_overwrites([out], [path, images], force=force, former=holds_a_record)
     with needs_export_extra("distilling"):
         from tosa_edge.calibration.pictures import read_pictures
-        from tosa_edge.nn.weights import load_depth_net
+        from tosa_edge.nn.weights import load_net
         from tosa_edge.training.distill import Recipe, distill, reached
         from tosa_edge.training.record import keep_distillation
         from tosa_edge.training.shard_batches import Shards
 
-    config = load_depth_net(path).config
+    config = load_net(path).config
     each = parse_sizes(sizes, "--sizes")
     for size in each:
         config.at(*size)  # refuses what the patch does not divide

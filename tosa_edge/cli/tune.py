@@ -64,7 +64,7 @@ def main(
     with needs_export_extra("tuning"):
         from tosa_edge.calibration.pictures import read_pictures
         from tosa_edge.nn.examine import examine
-        from tosa_edge.nn.weights import load_depth_net
+        from tosa_edge.nn.weights import load_net
         from tosa_edge.tuning.front import choose
         from tosa_edge.tuning.tune import tune
 
@@ -73,7 +73,7 @@ def main(
             f"{path.name} is no model of ours yet",
             f"Make it one first: tosa-edge export {checkpoint} -o MODEL; then: tosa-edge tune MODEL.",
         )
-    net = load_depth_net(path)
+    net = load_net(path)
     pictures, refused = read_pictures(images, (net.config.height, net.config.width), most)
     say_refused(refused)
     out.mkdir(parents=True, exist_ok=True)

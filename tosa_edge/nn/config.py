@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.field_checks import boolean, exact_fields, integer, line, list_of, number, one_of
-from tosa_edge.graph_info import OUTPUT_KINDS, known_keys
+from tosa_edge.graph_info import LOGITS, MOST_CLASSES, OUTPUT_KINDS, known_keys
 from tosa_edge.limits import PIXELS, TOKENS
 from tosa_edge.nn.position_rules import RULES
 from tosa_edge.strict_json import read_object
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_LAYERS = 256
-HEADS = ("tosa", "dpt")
+HEADS = ("tosa", "dpt", "linear")
+READS = ("class", "patches", "register")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDE = integer(1, 1 << 16)
 _CHECKS = {
     "name": line,
@@ -40,24 +42,36 @@ _CHECKS = {
     "epsilon": number(1e-12, 1e-2),
     "max_depth": number(0, 1e4),
     "selectors": boolean,
+    "layer_scale": boolean,
+    "classes": integer(0, MOST_CLASSES),
+    "labels": list_of(line, MOST_CLASSES),
+    "head_reads": list_of(one_of(READS), most=len(READS)),
+    "mean": list_of(number(0, 1), most=3),
+    "std": list_of(number(1e-3, 1), most=3),
+    "crop": number(0.1, 1),
 }
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a depth model, and what distinguishes one family of them from another.
+    """The shape of a model, and what distinguishes one family of them from another.
 
     All fields are validated at construction: values from a checkpoint are not trusted.
 
-    head_layers: the four encoder layers that the depth head reads
+    head_layers: the encoder layers that the head reads: four for depth, the last for classes
     head_dim: the head's width, and of a DPT head `head_channels` those of its four maps
     family: whose weights these were, in words; empty for ours
-    head: `tosa`, our light one (`nn/head.py`), or `dpt` (`nn/dpt.py`)
+    head: `tosa`, our light one (`nn/head.py`), `dpt` (`nn/dpt.py`), or `linear`, which classifies
+        (`nn/class_head.py`): `classes`, their names in `labels` where they are known, and of which tokens it
+        is fed (`head_reads`: the class token, the mean of the patches, the first register)
     positions: how the position embedding is brought to another grid (`nn/positions.py`)
     position_grid: patches down and across of the stored position embedding; empty: of pictures of our size
     epsilon: of every LayerNorm
     max_depth: metres that a DPT head of metric depth gives at most
     selectors: whether they were trained; untrained ones are the selector `previous`
+    layer_scale: whether branches are scaled before they are added
+    mean, std: of the pictures that it was trained with, in 0..1
+    crop: the share of a picture's shorter side that a classifier sees
     """
 
     name: str = "model"
@@ -80,6 +94,13 @@ class ModelConfig:
     epsilon: float = 1e-6
     max_depth: float = 0.0
     selectors: bool = True
+    layer_scale: bool = True
+    classes: int = 0
+    labels: tuple[str, ...] = ()
+    head_reads: tuple[str, ...] = ()
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         try:
@@ -104,9 +125,21 @@ class ModelConfig:
             raise ValueError(f"dim {self.dim} cannot be shared by {self.heads} heads")
         if self.dim * self.mlp_ratio < 1:
             raise ValueError(f"mlp_ratio {self.mlp_ratio} leaves nothing of dim {self.dim}")
-        layers = self.head_layers
-        if len(layers) != 4 or list(layers) != sorted(layers) or layers[-1] >= self.layers:
-            raise ValueError(f"head_layers {list(layers)} are not four of {self.layers} layers, in order")
+        layers, linear = self.head_layers, self.head == "linear"
+        many = 1 if linear else 4
+        if len(layers) != many or list(layers) != sorted(layers) or layers[-1] >= self.layers:
+            raise ValueError(f"head_layers {list(layers)} are not {many} of {self.layers} layers, in order")
+        if {linear} != {self.output == LOGITS, bool(self.classes), bool(self.head_reads)}:
+            raise ValueError(
+                f"a {self.head} head that gives {self.output} of {self.classes} classes from "
+                f"{list(self.head_reads)}"
+            )
+        if self.labels and len(self.labels) != self.classes:
+            raise ValueError(f"{len(self.labels)} labels are not those of {self.classes} classes")
+        if "register" in self.head_reads and not self.registers:
+            raise ValueError("a head that reads a register, and there is none")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError("mean and std are not of three colours")
         if self.head_dim % 4:
             raise ValueError(f"head_dim {self.head_dim} is not a multiple of 4")
         if len(self.head_channels) != 4 * (self.head == "dpt"):

@@ -68,14 +68,14 @@ def gelu(x: Tensor) -> Tensor:
 class Block(nn.Module):
     """One transformer layer."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, epsilon: float) -> None:
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, epsilon: float, scaled: bool) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim, eps=epsilon)
         self.attn = Attention(dim, num_heads)
-        self.ls1 = LayerScale(dim)
+        self.ls1 = LayerScale(dim) if scaled else nn.Identity()
         self.norm2 = LayerNorm(dim, eps=epsilon)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
-        self.ls2 = LayerScale(dim)
+        self.ls2 = LayerScale(dim) if scaled else nn.Identity()
 
 
 class Selector(nn.Module):
@@ -90,7 +90,8 @@ class Selector(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pictures [B, 3, H, W] to the features of the layers the head reads, each [B, N, D].
+    """Pictures [B, 3, H, W] to the features of the layers the head reads, each [B, N, D]; for a head that
+    classifies [B, P + N, D], with class token and registers.
 
     H and W are the configuration's, or any other multiples of the patch: then positions are resampled.
     """
@@ -105,7 +106,7 @@ class Encoder(nn.Module):
         )
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + math.prod(config.stored_grid), dim))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, dim, config.patch, config.patch)})
-        shape = (dim, config.heads, config.mlp_ratio, config.epsilon)
+        shape = (dim, config.heads, config.mlp_ratio, config.epsilon, config.layer_scale)
         self.blocks = nn.ModuleList(Block(*shape) for _ in range(config.layers))
         self.norm = LayerNorm(dim, eps=config.epsilon)
         self.lattice: Tensor
@@ -154,4 +155,5 @@ class Encoder(nn.Module):
         layers = [self.block(layer) for layer in range(self.config.layers)]
         stack = Stack(layers, grid, self.prefix, lambda layer, qkv: self.select(layer, qkv, pattern, grid))
         tapped, found = stack.run(self.embed(image), pattern, self.config.head_layers, kept)
-        return [self.norm(x)[:, self.prefix :] for x in tapped], found
+        first = 0 if self.config.head == "linear" else self.prefix
+        return [self.norm(x)[:, first:] for x in tapped], found

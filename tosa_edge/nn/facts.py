@@ -26,7 +26,7 @@ _OFFICIAL_HEADS = {
     1024: (256, (256, 512, 1024, 1024)),
 }
 _HUB = ("model.safetensors", "pytorch_model.bin")  # of these the folder's name tells more
-_MODELS = ("depth_anything", "dinov2", "dinov2_with_registers")
+_MODELS = ("depth_anything", "dinov2", "dinov2_with_registers", "vit", "deit")
 # What transformers' configuration may say and is read in no other way.
 _ONLY = {
     "hidden_act": "gelu",
@@ -138,17 +138,22 @@ def encoder_facts(path: Path) -> tuple[int | None, float | None]:
 
 def read_config(path: Path) -> dict[str, Any]:
     """transformers' configuration beside a checkpoint; empty where there is none of a model like these."""
-    beside = path.parent / "config.json"
-    if not beside.is_file():
+    raw = beside(path)
+    return raw if raw.get("model_type") in _MODELS else {}
+
+
+def beside(path: Path) -> dict[str, Any]:
+    """The `config.json` beside a checkpoint, whoever wrote it; empty where there is none."""
+    config = path.parent / "config.json"
+    if not config.is_file():
         return {}
     try:
-        raw = read_object(read_bytes(beside))
+        return read_object(read_bytes(config))
     except (OSError, ValueError) as error:
         raise TosaEdgeError(
-            f"{beside}, which says what {path.name} is, is damaged: {error}",
+            f"{config}, which says what {path.name} is, is damaged: {error}",
             "Download it again, or remove it.",
         ) from None
-    return raw if raw.get("model_type") in _MODELS else {}
 
 
 def _taps(backbone: dict[str, Any]) -> tuple[int, ...]:

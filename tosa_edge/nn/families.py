@@ -12,24 +12,27 @@ TRAIN = (
     "--start {path}."
 )
 READ = (
-    "Depth Anything V1 and V2, Distill-Any-Depth and DINOv2 (S, B, L) are read: official files, and "
-    "transformers'."
+    "Depth Anything V1 and V2, Distill-Any-Depth and DINOv2 (S, B, L) are read, and classifiers of ViT, "
+    "DeiT, DeiT-III and DINOv2: official files, timm's, and transformers'."
 )
 
 
 @dataclass(frozen=True)
 class Family:
     """name: in words. layout: how its tensors are named (`nn/layouts.py`), empty where it is not read.
-    head: whether its depth head is there, so that it is a whole model."""
+    head: whether its depth head is there, so that it is a whole model. classifies: or
+    its head for classes."""
 
     name: str
     layout: str = ""
     head: bool = False
+    classifies: bool = False
 
 
 _QKV, _SCALE = r"blocks\.(\d+\.)?0\.attn\.qkv\.weight$", r"blocks\.(\d+\.)?0\.ls1\.gamma$"
 _DPT = r"scratch\.refinenet1\.out_conv\.weight$"
 _QUERY = r"encoder\.layer\.0\.attention\.(attention\.query|q_proj)\.weight$"
+_CLASSES = r"(^|\.)((linear_)?head|(cls_)?classifier)\.weight$"
 # The first whose patterns are all found (and with a ! before it, not found) is the one: what only some of a
 # family's models have comes first.
 _MARKS: tuple[tuple[Family, tuple[str, ...]], ...] = (
@@ -52,10 +55,30 @@ _MARKS: tuple[tuple[Family, tuple[str, ...]], ...] = (
     (Family("Depth Anything in transformers' layout", "transformers", True), (_QUERY, r"(^|\.)neck\.")),
     (Family("Depth Anything", "official", True), (_DPT, _QKV)),
     (Family("a depth head of Meta's for DINOv2, without the encoder"), (r"(^|\.)decode_head\.",)),
-    (Family("an encoder with registers in timm's layout"), (r"(^|\.)reg_token$",)),
-    (Family("a DeiT with a distillation token"), (r"(^|\.)dist_token$",)),
-    (Family("a DeiT-III of Meta's"), (r"blocks\.0\.gamma_1$",)),
     (Family("DINOv2 with a SwiGLU encoder (giant)"), (r"\.mlp\.(w12|weights_in|gate_proj)\.",)),
+    (Family("a ViT with q and k normalised"), (r"\.attn\.q_norm\.", _QKV)),
+    (Family("a ViT whose head reads the mean of its patches"), (r"(^|\.)fc_norm\.weight$", _QKV)),
+    (
+        Family("a distilled DeiT", "timm", classifies=True),
+        (r"(^|\.)dist_token$", r"(^|\.)head_dist\.weight$", _QKV),
+    ),
+    (Family("a DeiT-III of Meta's", "timm", classifies=True), (r"blocks\.0\.gamma_1$", _CLASSES, _QKV)),
+    (
+        Family("DINOv2 under a linear classifier", "timm", classifies=True),
+        (_QKV, r"(^|\.)linear_head\.weight$"),
+    ),
+    (Family("a classifier in timm's layout", "timm", classifies=True), (_QKV, _CLASSES)),
+    (
+        Family("DINOv2 under a classifier, in transformers' layout", "transformers", classifies=True),
+        (_QUERY, _CLASSES, r"\.lambda1$"),
+    ),
+    (
+        Family("a ViT or DeiT classifier in transformers' layout", "vit", classifies=True),
+        (r"\.layernorm_before\.weight$", _CLASSES),
+    ),
+    (Family("an encoder with registers in timm's layout"), (r"(^|\.)reg_token$",)),
+    (Family("a DeiT with a distillation token, without its heads"), (r"(^|\.)dist_token$",)),
+    (Family("a DeiT-III of Meta's, without its head"), (r"blocks\.0\.gamma_1$",)),
     (
         Family("DINOv2 with registers in transformers' layout, without a depth head", "transformers"),
         (_QUERY, r"(^|\.)register_tokens$"),

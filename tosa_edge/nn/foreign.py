@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from tosa_edge.console import counted
 from tosa_edge.errors import TosaEdgeError
@@ -19,22 +20,29 @@ from tosa_edge.nn.stored import Stored
 
 _SIZES = {384: "S", 768: "B", 1024: "L", 1536: "g"}
 _HEAD_WIDTH = 64  # of every DINOv2
+_HUGE = 1280  # wide, with heads of 80: ViT and DeiT-III
 _SHOWN = 3
 _NEAR = 0.5  # of the names of a family, for a file to be taken for a damaged one of it
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """said: what was assumed, in one line. sources: our name to theirs, put one after another."""
+    """said: what was assumed, in one line. sources: our name to theirs, put one after another. `prefix`: how
+    many tokens before the patches have a position in their file."""
 
     config: ModelConfig
     said: str
     sources: dict[str, tuple[str, ...]]
+    prefix: int = 1
 
 
 def whole_model(stored: Stored, told: Told | None = None, size: tuple[int, int] | None = None) -> Foreign:
-    """A checkpoint with its depth head, as a model; or why it is none."""
-    reader = _Reader(stored)
+    """A checkpoint with its head, as a model; or why it is none."""
+    reader = Reader(stored)
+    if reader.family.classifies:
+        from tosa_edge.nn.classifiers import classifier
+
+        return classifier(reader, told or Told(), size)
     if not reader.family.head:
         raise TosaEdgeError(
             f"{stored.path} is {reader.family.name}; it is no model of tosa-edge's",
@@ -48,7 +56,7 @@ def whole_model(stored: Stored, told: Told | None = None, size: tuple[int, int] 
 
 def encoder_of(stored: Stored, size: tuple[int, int], name: str = "model") -> Foreign:
     """A checkpoint's encoder under a head of ours; `said` tells of a head that is dropped."""
-    reader = _Reader(stored)
+    reader = Reader(stored)
     config = reader.encoder(size, name)
     wanted = {f"encoder.{name}": shape for name, shape in encoder_shapes(config).items()}
     sources, dropped = reader.match(wanted, reader.family.name, head_too=True)
@@ -59,14 +67,14 @@ def encoder_of(stored: Stored, size: tuple[int, int], name: str = "model") -> Fo
     return Foreign(config, said, sources)
 
 
-class _Reader:
+class Reader:
     """One file: its family, its layout, and its shapes under names without chunks."""
 
     def __init__(self, stored: Stored) -> None:
         self.path, self.stored = stored.path, stored
         self.names = {without_chunks(name): name for name in stored.shapes}
         if len(self.names) != len(stored.shapes):
-            raise self._refused("blocks of two chunks have the same number", READ)
+            raise self.refused("blocks of two chunks have the same number", READ)
         self.shapes: Shapes = {flat: stored.shapes[name] for flat, name in self.names.items()}
         family = family_of(self.shapes)
         if family is None:
@@ -77,19 +85,19 @@ class _Reader:
         self.layout: Layout = layout_of(family.layout, self.shapes)
 
     def model(self, told: Told, size: tuple[int, int] | None) -> tuple[ModelConfig, str]:
-        layers = self._layers()
+        layers = self.layers()
         facts = gather_facts(self.path, layers, told)
-        dim, side, patch = self._width(), self._side(), self._patch()
+        dim, side, patch = self.width(), self.side(), self.patch()
         label = f"{facts.family} {_SIZES.get(dim, f'{dim} wide')}"
         height, width = size or _usual_size(side, patch)
-        config = self._config(
+        config = self.config(
             height=height,
             width=width,
-            heads=facts.heads or self._heads(dim),
+            heads=facts.heads or self.heads(dim),
             epsilon=facts.epsilon or 1e-6,
             head_layers=facts.taps,
-            head_dim=self._shape("head.scratch.output_conv1.weight", 4)[1],
-            head_channels=tuple(self._shape(f"head.projects.{k}.weight", 4)[0] for k in range(4)),
+            head_dim=self.shape("head.scratch.output_conv1.weight", 4)[1],
+            head_channels=tuple(self.shape(f"head.projects.{k}.weight", 4)[0] for k in range(4)),
             head="dpt",
             family=label,
             output="metric_depth" if facts.max_depth else "relative_inverse_depth",
@@ -99,32 +107,32 @@ class _Reader:
         return config, facts.said.replace(facts.family, label, 1)
 
     def encoder(self, size: tuple[int, int], name: str) -> ModelConfig:
-        layers = self._layers()
+        layers = self.layers()
         heads, epsilon = encoder_facts(self.path)
-        return self._config(
+        return self.config(
             name=name,
             height=size[0],
             width=size[1],
-            heads=heads or self._heads(self._width()),
+            heads=heads or self.heads(self.width()),
             epsilon=epsilon or 1e-6,
             head_layers=(0, layers // 3, 2 * layers // 3, layers - 1),
         )
 
-    def _config(self, **others: object) -> ModelConfig:
-        """What both have: all that is read off the encoder's shapes."""
-        dim, side = self._width(), self._side()
+    def config(self, prefix: int = 1, **others: object) -> ModelConfig:
+        """What all have: what is read off the encoder's shapes. `prefix` tokens have positions."""
+        dim, side = self.width(), self.side(prefix)
         has_some = self.layout.stored("encoder.register_tokens")[0] in self.shapes
-        registers = self._shape("encoder.register_tokens", 3)[1] if has_some else 0
+        registers = self.shape("encoder.register_tokens", 3)[1] if has_some else 0
         exact = "antialias" if registers else "size" if self.family.layout == "transformers" else "offset"
+        more: dict[str, Any] = {"positions": exact, **others}
         return ModelConfig(
-            patch=self._patch(),
+            patch=self.patch(),
             dim=dim,
-            layers=self._layers(),
-            mlp_ratio=self._shape("encoder.blocks.0.mlp.fc1.weight", 2)[0] / dim,
+            layers=self.layers(),
+            mlp_ratio=self.shape("encoder.blocks.0.mlp.fc1.weight", 2)[0] / dim,
             registers=registers,
-            positions=exact,
             position_grid=(side, side),
-            **others,  # type: ignore[arg-type]
+            **more,
         )
 
     def match(
@@ -144,7 +152,7 @@ class _Reader:
         dropped = [name for name in left if self._is_of_a_head(name)] if head_too else []
         unknown = [name for name in left if name not in dropped]
         if missing or unknown or misfits:
-            raise self._refused(
+            raise self.refused(
                 _difference(what, missing, unknown, misfits), "Download it again, or save it whole."
             )
         real = {name: tuple(self.names[part] for part in parts) for name, parts in sources.items()}
@@ -163,52 +171,54 @@ class _Reader:
         known = ("head", "neck", "classifier", "depth_head", "linear_head")
         return first in known or bool(self.layout.encoder and not name.startswith(self.layout.encoder))
 
-    def _shape(self, ours: str, axes: int) -> Shape:
+    def shape(self, ours: str, axes: int) -> Shape:
         name = self.layout.stored(ours)[0]
         found = self.shapes.get(name)
         if found is None:
-            raise self._refused(f"it has no {name}", READ)
+            raise self.refused(f"it has no {name}", READ)
         if len(found) != axes or 0 in found:
-            raise self._refused(f"{name} is {list(found)}, which no such model has", READ)
+            raise self.refused(f"{name} is {list(found)}, which no such model has", READ)
         return found
 
-    def _width(self) -> int:
-        return self._shape("encoder.cls_token", 3)[-1]
+    def width(self) -> int:
+        return self.shape("encoder.cls_token", 3)[-1]
 
-    def _patch(self) -> int:
-        return self._shape("encoder.patch_embed.proj.weight", 4)[-1]
+    def patch(self) -> int:
+        return self.shape("encoder.patch_embed.proj.weight", 4)[-1]
 
-    def _heads(self, dim: int) -> int:
+    def heads(self, dim: int) -> int:
+        if dim == _HUGE:
+            return 16
         if dim % _HEAD_WIDTH:
-            raise self._refused(f"it is {dim} wide, and DINOv2's are multiples of {_HEAD_WIDTH}", READ)
+            raise self.refused(f"it is {dim} wide, and DINOv2's are multiples of {_HEAD_WIDTH}", READ)
         return dim // _HEAD_WIDTH
 
-    def _layers(self) -> int:
+    def layers(self) -> int:
         before, after = self.layout.stored("encoder.blocks.N.norm1.weight")[0].split(".N.")
         shape = re.compile(rf"{re.escape(before)}\.(\d{{1,4}})\.{re.escape(after)}")
         numbers = [int(found[1]) for name in self.shapes if (found := shape.fullmatch(name))]
         layers = 1 + max(numbers, default=0)
         if not 4 <= layers <= MOST_LAYERS:
-            raise self._refused(f"it has blocks up to number {layers - 1}, and a head reads four", READ)
+            raise self.refused(f"it has blocks up to number {layers - 1}, and a head reads four", READ)
         return layers
 
-    def _side(self) -> int:
-        """The positions are of a class token and a square of patches."""
+    def side(self, prefix: int = 1) -> int:
+        """The positions are of so many tokens, and a square of patches."""
         name = self.layout.stored("encoder.pos_embed")[0]
-        count = self._shape("encoder.pos_embed", 3)[1] - 1
+        count = self.shape("encoder.pos_embed", 3)[1] - prefix
         side = math.isqrt(max(count, 0))
         if not side or side**2 != count:
-            raise self._refused(f"{name} of {count + 1} places is not of a square picture", READ)
+            raise self.refused(f"{name} of {count + prefix} places is not of a square picture", READ)
         return side
 
-    def _refused(self, why: str, remedy: str) -> TosaEdgeError:
+    def refused(self, why: str, remedy: str) -> TosaEdgeError:
         return TosaEdgeError(f"{self.path}: {why}", remedy)
 
     def _unknown(self) -> TosaEdgeError:
         ours = f"Give one of ours: {', '.join(bundled_models())}, or what `train` or `distill` wrote. {READ}"
         near, missing, unknown = nearest(self.shapes)
         if near:
-            return self._refused(f"it is nearest to {near}; {_difference('it', missing, unknown, [])}", ours)
+            return self.refused(f"it is nearest to {near}; {_difference('it', missing, unknown, [])}", ours)
         return TosaEdgeError(
             f"{self.path} is no model of tosa-edge's: {len(self.shapes)} tensors whose names are not known",
             ours,

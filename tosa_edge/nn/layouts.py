@@ -33,6 +33,22 @@ _OLD: _Rules = (
     (r"\.attn\.proj\.", ".attention.output.dense."),
 )
 _NEW: _Rules = ((r"\.attn\.qkv\.", ".attention.{}."), (r"\.attn\.proj\.", ".attention.o_proj."))
+_VIT: _Rules = (
+    (r"^cls_token$", "embeddings.cls_token"),
+    (r"^register_tokens$", "embeddings.distillation_token"),
+    (r"^pos_embed$", "embeddings.position_embeddings"),
+    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
+    (r"^norm\.", "layernorm."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+)
+_VIT_OLD: _Rules = (
+    (r"^blocks\.", "encoder.layer."),
+    *_OLD,
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+)
+_VIT_NEW: _Rules = ((r"^blocks\.", "layers."), *_NEW)
 _NECK: _Rules = (
     (r"^projects\.(\d)\.", r"neck.reassemble_stage.layers.\1.projection."),
     (r"^resize_layers\.(\d)\.", r"neck.reassemble_stage.layers.\1.resize."),
@@ -75,8 +91,12 @@ class Layout:
 
 
 def layout_of(kind: str, names: Iterable[str]) -> Layout:
-    """The layout of a file, of one of two kinds: `official` or `transformers`."""
+    """The layout of a file, of one of four kinds: `official`, `timm`, `transformers`, or its `vit`."""
     names = list(names)
+    if kind == "timm":
+        return _timm(names)
+    if kind == "vit":
+        return _vit(names)
     if kind == "official":
         head = _before("scratch.refinenet1.out_conv.weight", names, default="depth_head.")
         return Layout(_before("cls_token", names), head)
@@ -84,7 +104,33 @@ def layout_of(kind: str, names: Iterable[str]) -> Layout:
     qkv = ("q_proj", "k_proj", "v_proj") if new else ("query", "key", "value")
     encoder = _before("embeddings.cls_token", names)
     head = _before("neck.convs.0.weight", names)
-    return Layout(encoder, head, _TRANSFORMERS + (_NEW if new else _OLD), _NECK, qkv)
+    if head or any(name.startswith("neck.") for name in names):
+        return Layout(encoder, head, _TRANSFORMERS + (_NEW if new else _OLD), _NECK, qkv)
+    return Layout(
+        encoder, "", _TRANSFORMERS + (_NEW if new else _OLD), ((r"^classes\.", "classifier."),), qkv
+    )
+
+
+def _timm(names: list[str]) -> Layout:
+    """Also Meta's, whose DeiT-III has other names for its scales, and DINOv2's linear classifiers."""
+    encoder = _before("cls_token", names)
+    token = "dist_token" if f"{encoder}dist_token" in names else "reg_token"
+    rules: _Rules = ((r"^register_tokens$", token),)
+    if f"{encoder}blocks.0.gamma_1" in names:
+        rules += ((r"\.ls([12])\.gamma$", r".gamma_\1"),)
+    name = "linear_head" if any(n.endswith("linear_head.weight") for n in names) else "head"
+    head = _before(f"{name}.weight", names)
+    return Layout(encoder, head, rules, ((r"^classes\.", f"{name}."), (r"^distilled\.", "head_dist.")))
+
+
+def _vit(names: list[str]) -> Layout:
+    new = any(name.endswith("layers.0.attention.q_proj.weight") for name in names)
+    qkv = ("q_proj", "k_proj", "v_proj") if new else ("query", "key", "value")
+    first = "cls_classifier" if "cls_classifier.weight" in names else "classifier"
+    heads = ((r"^classes\.", f"{first}."), (r"^distilled\.", "distillation_classifier."))
+    return Layout(
+        _before("embeddings.cls_token", names), "", _VIT + (_VIT_NEW if new else _VIT_OLD), heads, qkv
+    )
 
 
 def unused(name: str) -> bool:

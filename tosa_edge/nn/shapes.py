@@ -14,8 +14,8 @@ LAST_WIDTH = 32  # of a DPT head, before its single channel
 
 
 def parameter_shapes(config: ModelConfig) -> Shapes:
-    """Those of `DepthNet(config)`."""
-    head = _dpt if config.head == "dpt" else _light
+    """Those of `VisionNet(config)`."""
+    head = {"dpt": _dpt, "linear": _linear, "tosa": _light}[config.head]
     return {
         **{f"encoder.{name}": shape for name, shape in encoder_shapes(config).items()},
         **{f"encoder.selectors.{name}": shape for name, shape in _selectors(config)},
@@ -36,7 +36,8 @@ def encoder_shapes(config: ModelConfig) -> Shapes:
         found |= _layer(f"{block}.norm1", dim) | _layer(f"{block}.norm2", dim)
         found |= _layer(f"{block}.attn.qkv", 3 * dim, dim) | _layer(f"{block}.attn.proj", dim, dim)
         found |= _layer(f"{block}.mlp.fc1", hidden, dim) | _layer(f"{block}.mlp.fc2", dim, hidden)
-        found |= {f"{block}.ls1.gamma": (dim,), f"{block}.ls2.gamma": (dim,)}
+        if config.layer_scale:
+            found |= {f"{block}.ls1.gamma": (dim,), f"{block}.ls2.gamma": (dim,)}
     return found | _layer("norm", dim)
 
 
@@ -68,6 +69,10 @@ def _light(config: ModelConfig) -> Iterator[tuple[str, Shape]]:
     yield from _layer("to_half", quarter, half, 1, 1).items()
     yield from _layer("half_res", quarter, quarter, 3, 3).items()
     yield from _layer("out", 4, quarter, 3, 3).items()
+
+
+def _linear(config: ModelConfig) -> Iterator[tuple[str, Shape]]:
+    yield from _layer("classes", config.classes, len(config.head_reads) * config.dim).items()
 
 
 def _dpt(config: ModelConfig) -> Iterator[tuple[str, Shape]]:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
+from tosa_edge.nn.classifiers import in_our_form
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.examine import CONFIG_KEY, config_inside, examine
 from tosa_edge.nn.facts import Told, with_official_head
 from tosa_edge.nn.foreign import Foreign, encoder_of
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.positions import resample_positions
 from tosa_edge.nn.stored import Stored, open_checkpoint
 from tosa_edge.nn.tosa import Pattern
@@ -23,9 +24,9 @@ POSITIONS = "encoder.pos_embed"
 Size = tuple[int, int]
 
 
-def load_depth_net(
+def load_net(
     path: str | Path, size: Size | None = None, pattern: Pattern | None = None, told: Told | None = None
-) -> DepthNet:
+) -> VisionNet:
     """A checkpoint, ours or another's, as a float32 model, at its own size or at another."""
     tensors, config = _read(path, size, told)
     return _net(_resampled(tensors, config), replace(config, position_grid=()), pattern)
@@ -39,22 +40,22 @@ def save_as_ours(
     Positions of another's stay as they are stored: whatever the size, they are resampled once.
     """
     tensors, config = _read(path, size, told)
-    if not config.head_channels:
+    if not config.head_channels and not config.family:
         tensors, config = _resampled(tensors, config), replace(config, position_grid=())
     net = _net(tensors, replace(config, name=name))
-    save_depth_net(net, out)
+    save_net(net, out)
     return net.config
 
 
 def load_encoder(
     path: str | Path, size: Size, name: str = "model", head: str = "tosa"
-) -> tuple[DepthNet, str]:
+) -> tuple[VisionNet, str]:
     """Another's encoder under a new head, and what is to be said of it."""
     stored = open_checkpoint(Path(path))
     found = encoder_of(stored, size, name)
     tensors = _resampled(_gathered(stored, found), found.config)
     config = with_official_head(found.config) if head == "dpt" else found.config
-    net = DepthNet(replace(config, position_grid=()))
+    net = VisionNet(replace(config, position_grid=()))
     _refuse_what_is_no_number(tensors, f"in {path}", "Download it again.")
     net.load_state_dict(tensors, strict=False)
     return net, found.said
@@ -69,7 +70,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], ModelConfig | 
     return tensors, config
 
 
-def save_depth_net(net: DepthNet, path: str | Path) -> None:
+def save_net(net: VisionNet, path: str | Path) -> None:
     """Half-precision safetensors with the configuration inside."""
     from safetensors.torch import save
 
@@ -93,7 +94,8 @@ def _read(path: str | Path, size: Size | None, told: Told | None) -> tuple[dict[
 
 def _gathered(stored: Stored, found: Foreign) -> dict[str, Tensor]:
     read = stored.tensors(part for parts in found.sources.values() for part in parts)
-    return {name: torch.cat([read[part] for part in parts]).float() for name, parts in found.sources.items()}
+    ours = {name: torch.cat([read[part] for part in parts]).float() for name, parts in found.sources.items()}
+    return in_our_form(ours, found.prefix)
 
 
 def _resampled(tensors: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
@@ -102,8 +104,8 @@ def _resampled(tensors: dict[str, Tensor], config: ModelConfig) -> dict[str, Ten
     return {**tensors, POSITIONS: moved}
 
 
-def _net(tensors: dict[str, Tensor], config: ModelConfig, pattern: Pattern | None = None) -> DepthNet:
-    net = DepthNet(config, pattern)
+def _net(tensors: dict[str, Tensor], config: ModelConfig, pattern: Pattern | None = None) -> VisionNet:
+    net = VisionNet(config, pattern)
     # Selectors that nobody trained are as they are made.
     net.load_state_dict(tensors, strict=config.selectors)
     return net.eval()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.loop import STATE, LoopSettings, train
@@ -86,7 +86,7 @@ def reached(out: Path) -> int:
 def _train_selectors(
     checkpoint: Path, pictures: np.ndarray, out: Path, recipe: Recipe, on_step: Callable[[int], None]
 ) -> Path:
-    net = load_depth_net(checkpoint)
+    net = load_net(checkpoint)
     net.config = replace(net.config, selectors=True)
     rates = {n: recipe.selector_rate * (".selectors." in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.0, average=0.98)
@@ -104,7 +104,7 @@ def _train_selectors(
 def _train_student(
     checkpoint: Path, pictures: np.ndarray, out: Path, recipe: Recipe, on_step: Callable[[int], None]
 ) -> Path:
-    net = load_depth_net(checkpoint)
+    net = load_net(checkpoint)
     teacher = copy.deepcopy(net).to(device(), compute_type()).requires_grad_(False)
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.encoder import Encoder
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.tosa import Pattern, predicted_attention, score_map
 from tosa_edge.row_sharing import Way, split_layers
 from tosa_edge.training.losses import attention_divergence
@@ -66,7 +66,7 @@ class SelectorLoss:
         >>> loss = loss + selectors.loss()
     """
 
-    def __init__(self, net: DepthNet, query_stride: int) -> None:
+    def __init__(self, net: VisionNet, query_stride: int) -> None:
         self.encoder: Encoder = net.encoder
         self.query_stride = query_stride
         self.projections: list[Tensor] = []

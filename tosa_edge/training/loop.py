@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
-from tosa_edge.nn.weights import save_depth_net
+from tosa_edge.nn.weights import save_net
 from tosa_edge.training.parallel import average, process_rank, wait_for_all
 from tosa_edge.training.state import Masters
 
@@ -92,7 +92,7 @@ def train(
             if first and (step % pace.checkpoint_every == 0 or step == pace.steps):
                 lines.flush()
                 masters.save(state, step)
-                save_depth_net(masters.averaged(), out / WEIGHTS)
+                save_net(masters.averaged(), out / WEIGHTS)
             on_step(step, losses)
     wait_for_all()
     return out / WEIGHTS

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet
-from tosa_edge.nn.encoder import Block
+from tosa_edge.nn.encoder import Block, LayerScale
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.stack import standard_layer
 from tosa_edge.nn.tosa import attention
 from tosa_edge.training.recipe import Shrink
@@ -29,11 +29,11 @@ _LEAST_GAMMA = 1e-3  # a layer scale near zero could write nothing back
 
 
 @torch.no_grad()
-def shrink(net: DepthNet, shape: Shrink, name: str, images: Tensor) -> DepthNet:
+def shrink(net: VisionNet, shape: Shrink, name: str, images: Tensor) -> VisionNet:
     """The student, fitted on pictures, uint8 [N, H, W, 3]."""
     check(net.config, shape)
     config = net.config
-    small = DepthNet(
+    small = VisionNet(
         replace(
             config,
             name=name,
@@ -75,7 +75,7 @@ def check(config: ModelConfig, shape: Shrink) -> None:
         )
 
 
-def _after(net: DepthNet, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
+def _after(net: VisionNet, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
     """The tokens after each of these layers."""
     found = []
     for number in range(max(layers) + 1):
@@ -109,6 +109,7 @@ def busiest(active: Tensor, fc2: Tensor, count: int) -> Tensor:
 
 def _refit(layer: Block, middles: list[Tensor], wanted: list[Tensor]) -> None:
     """The MLP's second matrix and bias, so that `middle + MLP` comes nearest to `wanted`."""
+    assert isinstance(layer.ls2, LayerScale)  # as every model of ours has
     gamma = layer.ls2.gamma
     old = torch.cat((layer.mlp.fc2.weight.T, layer.mlp.fc2.bias[None])) * gamma
     size = len(old)

@@ -11,7 +11,7 @@ from tosa_edge import machine
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import require_regular
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.training.parallel import average, device
 
 
@@ -31,7 +31,7 @@ class Masters:
     hold the same masters and step by the mean of their gradients.
     """
 
-    def __init__(self, net: DepthNet, rates: dict[str, float], weight_decay: float, average: float) -> None:
+    def __init__(self, net: VisionNet, rates: dict[str, float], weight_decay: float, average: float) -> None:
         self.net, self.average = net, average
         self.names = [name for name, p in net.named_parameters() if rates[name] > 0]
         net.to(device())
@@ -74,9 +74,9 @@ class Masters:
                 self.averages[name].lerp_(self.weights[name], 1 - decay)
         return float(norm)
 
-    def averaged(self) -> DepthNet:
+    def averaged(self) -> VisionNet:
         """The averaged weights as a float32 model of its own."""
-        net = DepthNet(self.net.config)
+        net = VisionNet(self.net.config)
         net.load_state_dict({name: w.cpu() for name, w in self.averages.items()}, strict=True)
         return net.eval()
 

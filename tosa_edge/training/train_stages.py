@@ -17,11 +17,11 @@ from torch import Tensor
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.find_model import find_checkpoint
-from tosa_edge.nn.depth import DepthNet
 from tosa_edge.nn.examine import config_inside
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.nn.stored import open_checkpoint
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, load_encoder
+from tosa_edge.nn.weights import load_encoder, load_net
 from tosa_edge.training import parallel
 from tosa_edge.training.datasets import Dataset
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
@@ -55,11 +55,11 @@ def train_model(
         net.config.at(*size)  # refuses, before any step, what the patch does not divide
     for number, stage in enumerate(recipe.stages):
         weights = _fit_stage(net, frames, out / stage.name, recipe, number, _shifted(on_step, done))
-        net, done = load_depth_net(weights), done + stage.steps
+        net, done = load_net(weights), done + stage.steps
     return weights
 
 
-def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
+def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> VisionNet:
     """A model to train: one of ours, as it is or cut down, or an official encoder under a new head."""
     net, foreign = start_of(checkpoint, recipe)
     if not foreign:
@@ -74,20 +74,20 @@ def starting_net(checkpoint: Path, recipe: Recipe, frames: Dataset) -> DepthNet:
     return net
 
 
-def start_of(checkpoint: Path, recipe: Recipe) -> tuple[DepthNet, str]:
+def start_of(checkpoint: Path, recipe: Recipe) -> tuple[VisionNet, str]:
     """What a checkpoint holds, at the recipe's size, and what is to be said of one that is not ours."""
     size = (recipe.height, recipe.width)
     if config_inside(open_checkpoint(checkpoint)) is not None:
-        return load_depth_net(checkpoint, size), ""
+        return load_net(checkpoint, size), ""
     torch.manual_seed(recipe.seed)
     return load_encoder(checkpoint, size, recipe.name, recipe.head)
 
 
-def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
+def teacher_of(recipe: Recipe, student: VisionNet) -> VisionNet | None:
     """The recipe's teacher, a bundled model or a file, ready to be asked."""
     if recipe.teacher is None:
         return None
-    teacher = load_depth_net(find_checkpoint(recipe.teacher), (recipe.height, recipe.width))
+    teacher = load_net(find_checkpoint(recipe.teacher), (recipe.height, recipe.width))
     if (teacher.config.dim, teacher.config.head_dim) != (student.config.dim, student.config.head_dim):
         raise TosaEdgeError(
             f"the teacher {recipe.teacher} is {teacher.config.dim} wide and the student {student.config.dim}",
@@ -96,9 +96,9 @@ def teacher_of(recipe: Recipe, student: DepthNet) -> DepthNet | None:
     return teacher.to(parallel.device(), compute_type()).eval().requires_grad_(False)
 
 
-def with_head_layers(net: DepthNet, head_layers: tuple[int, ...]) -> DepthNet:
+def with_head_layers(net: VisionNet, head_layers: tuple[int, ...]) -> VisionNet:
     """A copy with other head layers; neighbouring layers are similar, so the head's weights stay useful."""
-    other = DepthNet(replace(net.config, head_layers=head_layers))
+    other = VisionNet(replace(net.config, head_layers=head_layers))
     other.load_state_dict(net.state_dict())
     return other.eval()
 
@@ -119,7 +119,7 @@ def finished(out: Path, recipe: Recipe) -> Path | None:
     return weights if done else None
 
 
-def learning_rates(net: DepthNet, stage: Stage) -> dict[str, float]:
+def learning_rates(net: VisionNet, stage: Stage) -> dict[str, float]:
     """The peak rate of every parameter: lower layers know more already, and move less or not at all."""
     layers = net.config.layers
     rates = {}
@@ -137,12 +137,12 @@ def learning_rates(net: DepthNet, stage: Stage) -> dict[str, float]:
 
 
 def stage_losses(
-    net: DepthNet,
+    net: VisionNet,
     images: np.ndarray,
     depths: np.ndarray,
     rng: Generator,
     stage: Stage,
-    teacher: DepthNet | None = None,
+    teacher: VisionNet | None = None,
 ) -> dict[str, Tensor]:
     """The losses of one batch: uint8 [B, H, W, 3] and metres [B, H, W]."""
     at = parallel.device()
@@ -188,7 +188,7 @@ def draw_batch(
 
 
 def _fit_stage(
-    net: DepthNet,
+    net: VisionNet,
     frames: Dataset,
     out: Path,
     recipe: Recipe,

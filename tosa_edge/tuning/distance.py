@@ -15,7 +15,7 @@ import torch
 from tosa_edge.calibration.agreement import as_room
 from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.edges import near_edges
-from tosa_edge.nn.depth import DepthNet, depth_at
+from tosa_edge.nn.net import VisionNet, answer_at
 from tosa_edge.tuning.candidates import Candidate
 
 AT_ONCE = 4
@@ -36,7 +36,7 @@ class Distance:
 class DenseDepth:
     """The dense model's depth for pictures, uint8 [n, H, W, 3] at its own size."""
 
-    def __init__(self, net: DepthNet, pictures: np.ndarray) -> None:
+    def __init__(self, net: VisionNet, pictures: np.ndarray) -> None:
         self.net, self.pictures = net, pictures
         dense = Candidate("", (net.config.height, net.config.width), net.pattern)
         self.depths = list(self._predicted(dense))
@@ -68,7 +68,7 @@ class DenseDepth:
         for begin in range(0, len(self.pictures), AT_ONCE):
             images = torch.from_numpy(self.pictures[begin : begin + AT_ONCE])
             with torch.inference_mode():
-                depth = depth_at(self.net, images, candidate.size, candidate.pattern)
+                depth = answer_at(self.net, images, candidate.size, candidate.pattern)
             yield from depth.float().numpy()
 
 

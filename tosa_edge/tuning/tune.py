@@ -15,7 +15,7 @@ from tosa_edge import machine
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.files import sha256_of
 from tosa_edge.nn.arithmetic import encoder_cost
-from tosa_edge.nn.depth import DepthNet
+from tosa_edge.nn.net import VisionNet
 from tosa_edge.tuning.candidates import Candidate, candidates
 from tosa_edge.tuning.distance import DenseDepth, Distance
 from tosa_edge.tuning.front import Point, front
@@ -38,7 +38,7 @@ class Tuned:
 
 def tune(
     checkpoint: Path,
-    net: DepthNet,
+    net: VisionNet,
     pictures: np.ndarray,
     scratch: Path,
     *,

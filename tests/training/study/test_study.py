@@ -13,11 +13,11 @@ from tosa_edge.evaluation.depth_data import find_pairs, read_samples
 from tosa_edge.evaluation.evaluate import evaluate
 from tosa_edge.graph_info import GraphInfo
 from tosa_edge.nn.tosa import Pattern
-from tosa_edge.nn.weights import load_depth_net, save_depth_net
+from tosa_edge.nn.weights import load_net, save_net
 from tosa_edge.training.study import __main__ as command
 from tosa_edge.training.study import run
 from tosa_edge.training.study.frame_sets import read_folder
-from tosa_edge.training.study.score import load_net, score_frames, score_nothing
+from tosa_edge.training.study.score import net_in, score_frames, score_nothing
 
 SIZE = (TINY.height, TINY.width)
 
@@ -74,10 +74,10 @@ def written(data):
 
 def test_dense_agrees_with_evaluate(data, checkpoint):
     about = GraphInfo("tiny", *SIZE, TINY.patch, TINY.output, "", "")
-    model = DepthModel(TorchBackend(load_depth_net(checkpoint)), about, "tiny")
+    model = DepthModel(TorchBackend(load_net(checkpoint)), about, "tiny")
     expected = evaluate(model, read_samples(find_pairs(data / "clip")))
     frames = read_folder("clip", data / "clip", SIZE).frames
-    scores = score_frames(load_net(checkpoint, torch.float32), frames, Pattern(), batch=4)
+    scores = score_frames(net_in(checkpoint, torch.float32), frames, Pattern(), batch=4)
     for name in ("delta1", "absrel"):
         assert np.mean(scores[name]) == pytest.approx(expected[name], abs=6e-5)
         for kind, baseline in score_nothing(frames).items():
@@ -87,7 +87,7 @@ def test_dense_agrees_with_evaluate(data, checkpoint):
 def test_bfloat16_comes_near(data, checkpoint):
     frames = read_folder("clip", data / "clip", SIZE).frames
     exact, rough = (
-        score_frames(load_net(checkpoint, kind), frames, Pattern(), batch=4)
+        score_frames(net_in(checkpoint, kind), frames, Pattern(), batch=4)
         for kind in (torch.float32, torch.bfloat16)
     )
     assert np.mean(rough["absrel"]) == pytest.approx(np.mean(exact["absrel"]), rel=0.05)
@@ -150,7 +150,7 @@ def test_a_study_grows(study, data):
 
 
 def test_other_checkpoints_have_the_core_rows(study, data, checkpoint):
-    save_depth_net(tiny_net(seed=1), data / "other.safetensors")
+    save_net(tiny_net(seed=1), data / "other.safetensors")
     weights = ("--weights", f"both={checkpoint}", "--weights", f"stage one={data}/other.safetensors")
     assert study("--variants", "stage one|dense", weights=weights) == 6 * (3 + 6 + 7)
     scores, _ = written(data)
@@ -160,7 +160,7 @@ def test_other_checkpoints_have_the_core_rows(study, data, checkpoint):
 
 def test_scores_of_other_weights_or_other_frames_are_dropped(study, data, checkpoint):
     study("--variants", "dense")
-    save_depth_net(tiny_net(seed=1), data / "other.safetensors")
+    save_net(tiny_net(seed=1), data / "other.safetensors")
     other = ("--weights", f"both={data}/other.safetensors")
     assert study("--variants", "dense", weights=other) == 16
     (data / "clip" / "000005.jpg").unlink()
@@ -217,7 +217,7 @@ def test_a_file_that_holds_no_scores_is_left_alone(text, data, checkpoint, capsy
 def test_models_of_another_shape_are_refused(data, checkpoint, capsys):
     from dataclasses import replace
 
-    save_depth_net(tiny_net(config=replace(TINY, head_dim=32)), data / "wide.safetensors")
+    save_net(tiny_net(config=replace(TINY, head_dim=32)), data / "wide.safetensors")
     weights = ["--weights", f"both={checkpoint}", "--weights", f"wide={data}/wide.safetensors"]
     assert command.main([*weights, "--data", f"clip={data}/clip", "-o", f"{data}/study.md"]) == 2
     assert "another shape" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from tosa_edge.console import console
 from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.progress import progress
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frame_sets import FrameSet, read_folder, read_renders
@@ -86,9 +86,9 @@ def read_sets(args: argparse.Namespace, size: tuple[int, int]) -> list[FrameSet]
 
 def shared_config(checkpoints: list[Checkpoint]) -> ModelConfig:
     """The shape of the first checkpoint, which all must have; their sizes of picture may differ."""
-    first = load_depth_net(checkpoints[0].path).config
+    first = load_net(checkpoints[0].path).config
     for other in checkpoints[1:]:
-        config = load_depth_net(other.path, (first.height, first.width)).config
+        config = load_net(other.path, (first.height, first.width)).config
         if replace(config, name=first.name) != first:
             raise TosaEdgeError(
                 f"{other.path} is a model of another shape than {checkpoints[0].path}",

@@ -19,11 +19,11 @@ from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.evaluation import metrics
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.nn.tosa import Pattern, grouped
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.weights import load_net
 from tosa_edge.pictures.colour import colour
 from tosa_edge.pictures.opencv import opencv
 from tosa_edge.training.study.frame_sets import ScoredFrame, read_renders
-from tosa_edge.training.study.score import depths, load_net
+from tosa_edge.training.study.score import depths, net_in
 from tosa_edge.training.study.variants import GROUPS, selecting
 
 WORST_SHOWN = 0.5  # relative error that is drawn white
@@ -58,9 +58,9 @@ def row(frame: ScoredFrame, predictions: list[np.ndarray]) -> np.ndarray:
 
 
 def draw_card_pictures(checkpoint: Path, shards: Path, frames: int, count: int) -> np.ndarray:
-    config = load_depth_net(checkpoint).config
+    config = load_net(checkpoint).config
     kept = read_renders("renders", shards, (config.height, config.width), frames).frames
-    net = load_net(checkpoint, torch.float32)
+    net = net_in(checkpoint, torch.float32)
     variants = [Pattern(), *(selecting(grouped(config.layers, group)) for group in GROUPS)]
     dense = [depth for _, depth in depths(net, kept, variants[0], 16)]
     scores = [

@@ -18,7 +18,7 @@ from tosa_edge.evaluation.edges import delta1_near_edges, near_edges
 from tosa_edge.find_model import find_checkpoint
 from tosa_edge.training.state import compute_type
 from tosa_edge.training.study.frame_sets import read_renders
-from tosa_edge.training.study.score import depths, load_net
+from tosa_edge.training.study.score import depths, net_in
 from tosa_edge.training.study.variants import study_variants
 
 _ROWS = r"^(dense|g[13]@0\.5|ToMe .*|smaller picture at .*|\d+x\d+|(\d+x\d+ )?(windows|groups)=.*)$"
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(args: argparse.Namespace) -> None:
-    net = load_net(find_checkpoint(args.checkpoint), compute_type())
+    net = net_in(find_checkpoint(args.checkpoint), compute_type())
     frames = read_renders("renders", args.shards, (net.config.height, net.config.width), args.renders).frames
     if not any(near_edges(f.truth, f.valid).any() for f in frames):
         raise TosaEdgeError(f"no frame of {args.shards} has a step in depth", "Give renders of rooms.")

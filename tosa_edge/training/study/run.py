@@ -14,7 +14,7 @@ from tosa_edge.calibration.pictures import evenly_spaced
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.training.study.frame_sets import FrameSet
 from tosa_edge.training.study.results import Results
-from tosa_edge.training.study.score import load_net, score_frames
+from tosa_edge.training.study.score import net_in, score_frames
 from tosa_edge.training.study.variants import Variant, study_variants
 
 
@@ -98,7 +98,7 @@ def run(
         done += 1
 
     for checkpoint, some in groupby(tasks, key=lambda task: task.checkpoint):
-        net = load_net(checkpoint.path, compute, (config.height, config.width))
+        net = net_in(checkpoint.path, compute, (config.height, config.width))
         for task in some:
             frames = [task.within.frames[i] for i in task.frames]
             scores = score_frames(

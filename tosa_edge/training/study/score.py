@@ -10,8 +10,8 @@ import torch
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation import metrics
-from tosa_edge.nn.depth import DepthNet
-from tosa_edge.nn.weights import load_depth_net
+from tosa_edge.nn.net import VisionNet
+from tosa_edge.nn.weights import load_net
 from tosa_edge.training.loop import flushed_denormals
 from tosa_edge.training.parallel import device
 from tosa_edge.training.study.flicker import flicker
@@ -24,9 +24,9 @@ FLICKERS = {"each": False, "once": True}
 _DIGITS = 6
 
 
-def load_net(path: Path, compute: torch.dtype, size: tuple[int, int] | None = None) -> DepthNet:
+def net_in(path: Path, compute: torch.dtype, size: tuple[int, int] | None = None) -> VisionNet:
     """A checkpoint, ready to compute in that precision."""
-    net = load_depth_net(path, size)
+    net = load_net(path, size)
     if net.config.output == "metric_depth":
         raise TosaEdgeError(
             f"{path} states metric depth", "The study aligns relative depth: give a relative model."
@@ -39,7 +39,7 @@ def load_net(path: Path, compute: torch.dtype, size: tuple[int, int] | None = No
 
 
 def depths(
-    net: DepthNet, frames: Sequence[ScoredFrame], method: Method, batch: int
+    net: VisionNet, frames: Sequence[ScoredFrame], method: Method, batch: int
 ) -> Iterator[tuple[ScoredFrame, np.ndarray]]:
     """Each frame with the prediction for it, float32 [H, W] at the size of its truth."""
     for begin in range(0, len(frames), batch):
@@ -52,7 +52,7 @@ def depths(
 
 
 def score_frames(
-    net: DepthNet,
+    net: VisionNet,
     frames: Sequence[ScoredFrame],
     method: Method,
     *,

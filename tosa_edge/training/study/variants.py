@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tosa_edge.find_model import DEFAULT_SPREAD
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.nn.depth import DepthNet, depth_at
+from tosa_edge.nn.net import VisionNet, answer_at
 from tosa_edge.nn.tosa import Pattern, grouped
 from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.study.flops import Method, merging_at, multiply_adds, pruning_at, smaller_at
@@ -94,7 +94,7 @@ def selecting(
     return Pattern(layers, keep, stride, selector, spread)
 
 
-def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int]) -> Tensor:
+def predict(net: VisionNet, pictures: Tensor, method: Method, seeds: Sequence[int]) -> Tensor:
     """uint8 [B, H, W, 3] -> the model's output [B, H, W], along that way; `seeds`, one a picture, are for
     the random selector."""
     pixels = net.normalise(pictures)
@@ -103,7 +103,7 @@ def predict(net: DepthNet, pictures: Tensor, method: Method, seeds: Sequence[int
     elif isinstance(method, Pruning):
         features = pruned_features(net.encoder, pixels, method)
     elif isinstance(method, Smaller):
-        return depth_at(net, pictures, method.size, method.pattern)
+        return answer_at(net, pictures, method.size, method.pattern)
     else:
         kept = None
         if method.selector == "random":

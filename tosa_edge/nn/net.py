@@ -1,4 +1,4 @@
-"""The whole model: a camera's picture in, depth and the kept patches out."""
+"""The whole model: a camera's picture in; depth, or a score for each class, and the kept patches out."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tosa_edge.nn.class_head import ClassHead
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.dpt import DptHead
 from tosa_edge.nn.encoder import Encoder
 from tosa_edge.nn.head import DepthHead, resize
 from tosa_edge.nn.tosa import Pattern
 
-# ImageNet's statistics, which every DINOv2 encoder was trained with.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+Head = DepthHead | DptHead | ClassHead
+_HEADS: dict[str, type[Head]] = {"tosa": DepthHead, "dpt": DptHead, "linear": ClassHead}
 
 
-class DepthNet(nn.Module):
+class VisionNet(nn.Module):
     """Dense or token-selective: `pattern` may be changed at any time, the weights are the same.
 
     Example:
-        >>> net = DepthNet(ModelConfig(), Pattern(grouped(12, 1), keep=0.5, query_stride=8))
+        >>> net = VisionNet(ModelConfig(), Pattern(grouped(12, 1), keep=0.5, query_stride=8))
         >>> depth, kept = net(image)    # image: uint8 [B, H, W, 3] -> [B, H, W], int32 [B, G, K]
     """
 
@@ -30,10 +30,10 @@ class DepthNet(nn.Module):
         self.config = config
         self.pattern = pattern or Pattern()
         self.encoder = Encoder(config)
-        self.head: DepthHead | DptHead = (DptHead if config.head == "dpt" else DepthHead)(config)
+        self.head: Head = _HEADS[config.head](config)
         # Not just "mean": the exporter calls the output of an operator so, and a graph has one of each name.
-        self.register_buffer("pixel_mean", _per_channel(MEAN), persistent=False)
-        self.register_buffer("pixel_std", _per_channel(STD), persistent=False)
+        self.register_buffer("pixel_mean", _per_channel(config.mean), persistent=False)
+        self.register_buffer("pixel_std", _per_channel(config.std), persistent=False)
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] -> [B, 3, H, W] in the precision of the weights."""
@@ -43,28 +43,28 @@ class DepthNet(nn.Module):
         return pixels.to(self.encoder.cls_token.dtype)
 
     def forward(self, image: Tensor, kept: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Depth float32 [B, H, W], and the kept patches [B, G, K] unless dense."""
+        """Depth float32 [B, H, W] or logits [B, C], and the kept patches [B, G, K] unless dense."""
         pixels = self.normalise(image)
         features, selections = self.encoder(pixels, self.pattern, kept)
-        depth = self.head(features, pixels)
-        return depth if selections is None else (depth, selections)
+        answer = self.head(features, pixels)
+        return answer if selections is None else (answer, selections)
 
-    def half(self) -> DepthNet:
+    def half(self) -> VisionNet:
         """Half precision, but for the constants of the normalisation."""
         super().half()
-        self.pixel_mean, self.pixel_std = _per_channel(MEAN), _per_channel(STD)
+        self.pixel_mean, self.pixel_std = _per_channel(self.config.mean), _per_channel(self.config.std)
         return self
 
 
-def depth_at(net: DepthNet, image: Tensor, size: tuple[int, int], pattern: Pattern) -> Tensor:
-    """Depth [B, H, W] of pictures uint8 [B, H, W, 3] seen at that size, enlarged again."""
+def answer_at(net: VisionNet, image: Tensor, size: tuple[int, int], pattern: Pattern) -> Tensor:
+    """Depth [B, H, W] of pictures uint8 [B, H, W, 3] seen at that size, enlarged again; or logits [B, C]."""
     pixels = net.normalise(image)
     seen = pixels
     if size != pixels.shape[-2:]:
         seen = F.interpolate(pixels.float(), size, mode="area").to(pixels.dtype)
     features, _ = net.encoder(seen, pattern)
-    depth = net.head(features, seen)
-    return depth if seen is pixels else resize(depth[:, None], pixels)[:, 0]
+    answer: Tensor = net.head(features, seen)
+    return answer if seen is pixels or answer.ndim == 2 else resize(answer[:, None], pixels)[:, 0]
 
 
 def _per_channel(values: tuple[float, ...]) -> Tensor:
