@@ -1,9 +1,9 @@
 """How far a model agrees with its float32 self, on pictures that have no labels.
 
-The delta1 here is not accuracy: it is the share of pixels at which the two depths are within a factor of
-1.25. A model that agrees everywhere is as accurate as the float32 one; where it does not agree it may be
-worse or, by chance, better. What it loses of its real delta1 only `tosa-edge evaluate` on labelled pictures
-can say.
+The share here is not accuracy: of depth it is the share of pixels at which the two are within a factor of
+1.25, of classes the share of probability that both give to the same ones. A model that agrees everywhere is
+as accurate as the float32 one; where it does not agree it may be worse or, by chance, better. What it loses
+of its real accuracy only `tosa-edge evaluate` on labelled pictures can say.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.calibration.ranges import feeds_of
 from tosa_edge.evaluation import metrics
 from tosa_edge.graph import LoadedGraph
+from tosa_edge.graph_info import LOGITS
 
 # A relative model states no metres, and a ratio needs them: its float32 depth is laid out as a room's.
 NEAR, FAR = 1.0, 5.0
@@ -29,18 +30,18 @@ class Agreement:
     """Means over pictures.
 
     Args:
-        delta1: share of pixels within a factor of 1.25 of float32's depth.
-        absrel: mean relative difference from it.
+        share: of pixels within a factor of 1.25 of float32's depth, or of probability given alike.
+        error: mean relative difference from float32's depth, or logits.
         kept: share of float32's kept patches that were kept too; 1 where nothing is selected.
     """
 
-    delta1: float
-    absrel: float
+    share: float
+    error: float
     kept: float
 
     @property
     def drop(self) -> float:
-        return 1 - self.delta1
+        return 1 - self.share
 
 
 def outputs_of(
@@ -59,17 +60,38 @@ def outputs_of(
 
 
 def compare(some: OutputList, exact: OutputList, kind: str) -> Agreement:
-    """`kind` is what the depth is, as the graph's description has it."""
+    """`kind` is what the graph gives, as its description has it."""
+    answer = "logits" if kind == LOGITS else "depth"
     pairs = [
-        (depth, reference)
+        pair
         for one, other in zip(some, exact, strict=True)
-        for depth, reference in zip(one["depth"], other["depth"], strict=True)
+        for pair in zip(one[answer], other[answer], strict=True)
     ]
-    scores = metrics.mean([_score(depth, reference, kind) for depth, reference in pairs])
+    if kind == LOGITS:
+        found = np.array([shared_probability(ours, exact) for ours, exact in pairs])
+        share, error = found.mean(0)
+    else:
+        scores = metrics.mean([_score(depth, reference, kind) for depth, reference in pairs])
+        share, error = scores["delta1"], scores["absrel"]
     shares = [
         _overlap(one["kept"], other["kept"]) for one, other in zip(some, exact, strict=True) if "kept" in one
     ]
-    return Agreement(scores["delta1"], scores["absrel"], float(np.mean(shares)) if shares else 1.0)
+    return Agreement(float(share), float(error), float(np.mean(shares)) if shares else 1.0)
+
+
+def shared_probability(logits: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
+    """Of two answers [C]: what they give to the same classes, 1 where they are alike; and how far the logits
+    are off, as a share of how far the exact ones are from their mean."""
+    ours, theirs = probabilities(logits), probabilities(exact)
+    spread = float(np.abs(exact - exact.mean()).mean()) or 1.0
+    off = (logits - logits.mean()) - (exact - exact.mean())
+    return float(np.minimum(ours, theirs).sum()), float(np.abs(off).mean()) / spread
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of logits [..., C]."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def as_room(relative: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:

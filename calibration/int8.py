@@ -69,6 +69,7 @@ def calibrate(
             (graph.info.height, graph.info.width),
             settings.images,
             fit=settings.fit,
+            zoom=graph.info.crop,
             flag="--data",
             on_file=lambda done, files: on_step("reading pictures", done, files),
         )

@@ -20,7 +20,7 @@ Judge = Callable[[Collection[str]], Agreement]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one group in INT8: `drop` in delta1 and `absrel`, as against leaving it in float.
+    """Of one group in INT8: `drop` in delta1 and `error`, as against leaving it in float.
 
     `share` is the group's part of all INT8 weights: what is given up in speed and size when it is kept back.
     """
@@ -29,7 +29,7 @@ class Cost:
     layers: int
     share: float
     drop: float
-    absrel: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def costs(
                 len(members),
                 sum(sizes[name] for name in names) / whole,
                 everything.drop - without.drop,
-                everything.absrel - without.absrel,
+                everything.error - without.error,
             )
         )
         on_group(done, len(groups))
-    return sorted(found, key=lambda cost: -cost.absrel)
+    return sorted(found, key=lambda cost: -cost.error)
 
 
 def keep_within(
@@ -76,7 +76,7 @@ def keep_within(
     layer up to a third.
     """
     groups = in_groups(layers)
-    order = sorted(ranked, key=lambda cost: -cost.absrel / cost.share)
+    order = sorted(ranked, key=lambda cost: -cost.error / cost.share)
     kept: list[str] = []
     names: tuple[str, ...] = ()
     agreement = start

@@ -26,6 +26,7 @@ from tosa_edge.limits import PIXELS
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.examine import examine
 from tosa_edge.nn.facts import Told
+from tosa_edge.nn.stack import SELECTORS
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.nn.weights import load_net, save_as_ours
 
@@ -177,8 +178,10 @@ def check_options(
         )
     if batch < 1:
         raise TosaEdgeError(f"--batch {batch} is not possible", "Choose 1 or more.")
-    if pattern.selector not in ("learned", "previous"):
-        raise TosaEdgeError(f"--selector {pattern.selector} is not known", "Choose learned or previous.")
+    if pattern.selector not in SELECTORS:
+        raise TosaEdgeError(
+            f"--selector {pattern.selector} is not known", f"Choose one of: {', '.join(SELECTORS)}."
+        )
     if attention and (precision != "fp16" or form == "plugin"):
         what = "in plugin form" if form == "plugin" else precision
         raise TosaEdgeError(

@@ -55,7 +55,7 @@ LAYERS = (
     ),
     *("atomic_files", "second_signal", "output_paths"),
     *("plugins", "nn", "export"),
-    *("pictures", "cuda", "engine", "backends", "depth_model", "runtime"),
+    *("pictures", "cuda", "engine", "backends", "depth_model", "class_model", "runtime"),
     *("evaluation", "calibration", "validate"),
     *("inspection", "diagnosis", "bench", "builder", "batch", "package"),
     *("tuning", "training", "cli", "__main__"),

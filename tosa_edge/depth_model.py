@@ -64,6 +64,7 @@ class DepthModel:
 
     def __init__(self, backend: Backend, info: GraphInfo, label: str, fit: str = "letterbox") -> None:
         check_mode(fit)
+        require_depth(info, label)
         if info.batch != 1:
             raise TosaEdgeError(
                 f"{label} takes {info.batch} pictures at once; frames come one at a time",
@@ -230,6 +231,14 @@ class DepthModel:
                 f"Patches are 0 to {self.info.tokens - 1}; give the `kept` of an earlier prediction.",
             )
         return np.ascontiguousarray(found, dtype=np.int32)
+
+
+def require_depth(info: GraphInfo, label: str) -> None:
+    if info.classifies:
+        raise TosaEdgeError(
+            f"{label} is a classifier: it gives no depth",
+            "Call it as a tosa_edge.ClassModel; evaluate, bench, calibrate, build and validate take it too.",
+        )
 
 
 def is_batch(frame: Any) -> bool:

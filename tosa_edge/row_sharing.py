@@ -10,7 +10,8 @@ from typing import Any
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.field_checks import Check, exact_fields, integer, list_of, number, one_of
 
-WAYS = ("pairs", "quads", "windows", "groups")
+WAYS = ("pairs", "quads", "windows", "groups", "fused")
+ONGOING = ("groups", "fused")  # each time rows are found they become fewer
 MOST_LAYERS = 256
 _share = number(0, 1)
 _CHECKS: dict[str, Check] = {
@@ -23,7 +24,7 @@ _CHECKS: dict[str, Check] = {
 }
 _NUMBER = r"(\d*\.?\d+)"
 _SPEC = re.compile(
-    rf"(pairs|quads|windows={_NUMBER},{_NUMBER}|groups={_NUMBER}):(\d{{1,3}})(?:-(\d{{1,3}}))?(?:/(\d{{1,3}}))?"
+    rf"(pairs|quads|windows={_NUMBER},{_NUMBER}|(?:groups|fused)={_NUMBER}):(\d{{1,3}})(?:-(\d{{1,3}}))?(?:/(\d{{1,3}}))?"
 )
 
 
@@ -33,7 +34,7 @@ class Way:
 
     After every `anew` layers the rows are found anew. `whole` and `pairs` are shares of the 2x2 windows:
     those that stay whole, and those that become two pairs; the rest become one row each. `merged` is the
-    share of all patches that each merging takes away.
+    share of all patches that each merging takes away, or of the rows that are left, that become one (fused).
 
     Example:
         >>> Way((3, 4, 5, 6), "windows", anew=2, whole=0.2, pairs=0.4)    # windows=0.2,0.4:3-6/2
@@ -70,7 +71,11 @@ class Way:
         return found
 
     def __str__(self) -> str:
-        shares = {"windows": f"={self.whole:g},{self.pairs:g}", "groups": f"={self.merged:g}"}
+        shares = {
+            "windows": f"={self.whole:g},{self.pairs:g}",
+            "groups": f"={self.merged:g}",
+            "fused": f"={self.merged:g}",
+        }
         return f"{self.way}{shares.get(self.way, '')}:{self.layers[0]}-{self.layers[-1]}/{self.anew}"
 
 
@@ -90,9 +95,9 @@ def parse_ways(spec: str, layers: int = MOST_LAYERS) -> tuple[Way, ...]:
                 f"{way} does not fit: layers {before.stop} to {layers - 1} are left",
                 "Name runs in ascending order that do not overlap.",
             )
-        if way.way == "groups" and way.layers[0] == before.stop:
+        if way.way in ONGOING and way.layers[0] == before.stop:
             raise TosaEdgeError(
-                f"{way} has no layer before it in which every token attends: its keys tell what is alike",
+                f"{way} has no layer before it in which every token attends: its map tells what is alike",
                 f"Begin at layer {way.layers[0] + 1}.",
             )
         before = way

@@ -15,17 +15,17 @@ def outputs(depth, kept=KEPT):
 def test_a_model_agrees_with_itself():
     for kind in ("relative_inverse_depth", "metric_depth"):
         same = compare(outputs(DEPTH), outputs(DEPTH), kind)
-        assert (same.delta1, same.kept, same.drop) == (1, 1, 0)
-        assert same.absrel < 1e-6
+        assert (same.share, same.kept, same.drop) == (1, 1, 0)
+        assert same.error < 1e-6
     graph = tiny_graph()
     real = outputs_of(graph, pictures(2), threads=1)
-    assert compare(real, real, graph.info.output).delta1 == 1
+    assert compare(real, real, graph.info.output).share == 1
 
 
 def test_scale_and_shift_mean_nothing_to_a_relative_model_and_all_to_a_metric_one():
     moved = outputs(3 * DEPTH + 1)
-    assert compare(moved, outputs(DEPTH), "relative_inverse_depth").delta1 == 1
-    assert compare(moved, outputs(DEPTH), "metric_depth").delta1 < 0.2
+    assert compare(moved, outputs(DEPTH), "relative_inverse_depth").share == 1
+    assert compare(moved, outputs(DEPTH), "metric_depth").share < 0.2
 
 
 def test_more_noise_agrees_less():
@@ -33,8 +33,8 @@ def test_more_noise_agrees_less():
     found = [
         compare(outputs(DEPTH + s * noise), outputs(DEPTH), "relative_inverse_depth") for s in (0.1, 0.5, 1)
     ]
-    assert found[0].delta1 > found[1].delta1 > found[2].delta1
-    assert found[0].absrel < found[1].absrel < found[2].absrel
+    assert found[0].share > found[1].share > found[2].share
+    assert found[0].error < found[1].error < found[2].error
 
 
 def test_kept_patches_are_sets():

@@ -42,7 +42,7 @@ def test_each_group_costs_what_it_costs(layers):
     assert [c.group for c in ranked[:3]] == ["fc2", "block 2", "fc1"]
     by_name = {c.group: c for c in ranked}
     assert by_name["block 2"].drop == pytest.approx(3 * sum(WORTH.values()))
-    assert by_name["fc2"].absrel == pytest.approx(2 * 0.004 * 6)
+    assert by_name["fc2"].error == pytest.approx(2 * 0.004 * 6)
     assert by_name["patch embedding"].drop == pytest.approx(0)
     assert len(ranked) == 4 + 5
     assert sum(c.share for c in ranked if c.group.startswith("block")) == pytest.approx(40 / 41)

@@ -19,6 +19,7 @@ SPECS = (
     "windows=0.3,0.4:1-3",
     pytest.param("quads:2-3", marks=pytest.mark.slow),
     "groups=0.2:1-3/1",
+    pytest.param("fused=0.3:1-3/1", marks=pytest.mark.slow),
 )
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.nets import TINY, random_image, tiny_net
-from tosa_edge.nn.represented import Grid, counts, group, pairing, share_windows, unlikeness
+from tosa_edge.nn.represented import Grid, counts, fuse, group, pairing, share_windows, unlikeness
 from tosa_edge.nn.tosa import Pattern, attention
 from tosa_edge.row_sharing import parse_ways
 
@@ -107,6 +107,35 @@ def test_groups_are_merged_from_groups(grid, data):
         assert share.rows.shape[1] == rows.shape[1] - merged
         rows, by, log_size = share.rows, share.by, share.log_size
     assert_rows_stand_for_their_tokens(share, x, grid)
+
+
+@given(grid=GRIDS.filter(lambda g: g.rows * g.columns > 2), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_is_least_attended_to_is_fused_by_how_much_it_is(grid, data):
+    """And fused again, the row that there is already among the others."""
+    x, patches = tokens(grid), grid.rows * grid.columns
+    by = torch.arange(patches).expand(len(x), -1)
+    rows = x
+    for seed in (1, 2):
+        left = rows.shape[1] - grid.prefix
+        if left < 3:
+            break
+        attended = torch.rand(
+            rows.shape[:2], generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+        count = data.draw(st.integers(1, left - 1))
+        share = fuse(rows, attended, by, grid.prefix, count)
+        assert share.rows.shape[1] == rows.shape[1] - count + 1
+        limit = attended[:, grid.prefix :].sort(1).values[:, count - 1, None]
+        gone = attended[:, grid.prefix :] <= limit
+        weight = torch.where(gone, attended[:, grid.prefix :], 0)
+        expected = (weight[..., None] * rows[:, grid.prefix :]).sum(1) / weight.sum(1, keepdim=True)
+        torch.testing.assert_close(share.rows[:, -1], expected)
+        was_gone = gone.gather(1, by.long())
+        assert torch.equal(share.by == share.rows.shape[1] - grid.prefix - 1, was_gone)
+        kept = [row[grid.prefix :][~lost] for row, lost in zip(rows, gone, strict=True)]
+        torch.testing.assert_close(share.rows[:, grid.prefix : -1], torch.stack(kept))
+        rows, by = share.rows, share.by
 
 
 def test_the_rows_most_alike_are_merged():

@@ -18,7 +18,7 @@ from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.tosa import Pattern
 from tosa_edge.row_sharing import parse_ways
 from tosa_edge.tuning.candidates import DENSE, Candidate, candidates, sizes
-from tosa_edge.tuning.distance import DenseDepth, Distance
+from tosa_edge.tuning.distance import DenseAnswers, Distance
 from tosa_edge.tuning.front import Point, choose, front
 from tosa_edge.tuning.tune import _Tried, worth_timing
 
@@ -89,13 +89,13 @@ def test_rows_are_counted_as_the_encoder_makes_them(spec, rows):
 @pytest.mark.parametrize("output", ["relative_inverse_depth", "metric_depth"])
 def test_the_dense_model_is_at_no_distance_from_itself(output):
     net = tiny_net(config=replace(TINY, output=output))
-    dense = DenseDepth(net, random_image(3).numpy())
+    dense = DenseAnswers(net, random_image(3).numpy())
     same = dense.distance(Candidate("", (TINY.height, TINY.width), Pattern()))
     assert (same.loss, same.absrel) == (0, pytest.approx(0, abs=1e-6))
     other = dense.distance(Candidate("", (28, 42), Pattern(ways=parse_ways("quads:1-3"))))
     assert other.absrel > same.absrel
     assert same.within == 0 < other.within < 1
-    one = DenseDepth(net, np.zeros((1, TINY.height, TINY.width, 3), np.uint8))
+    one = DenseAnswers(net, np.zeros((1, TINY.height, TINY.width, 3), np.uint8))
     assert one.distance(Candidate("", (28, 42), Pattern())).within is None  # nothing tells how sure it is
 
 
@@ -166,7 +166,7 @@ def test_of_other_pictures_nothing_is_remembered(tmp_path):
     for seed in (0, 1, 0):
         pictures = random_image(2, seed=seed).numpy()
         known = _Tried(tmp_path / "tried.json", sha256_of(checkpoint), pictures)
-        found.append(known.distance(smaller, DenseDepth(net, pictures)))
+        found.append(known.distance(smaller, DenseAnswers(net, pictures)))
     assert found[0] == found[2] != found[1]
 
 

@@ -47,11 +47,11 @@ def test_what_is_not_finite_never_passes(value):
 
 
 def test_a_peer_that_is_not_finite_excuses_nothing():
-    assert checks.depth_limit(float("nan"), 1e-6) == 1e-6
-    assert checks.depth_limit(float("inf"), 1e-6) == 1e-6
-    assert checks.depth_limit(1e-3, 1e-6) == 2e-3
-    assert checks.depth_limit(0.0, 1e-6) == 1e-6
-    assert checks.depth_limit(None, 1e-6) is None
+    assert checks.error_limit(float("nan"), 1e-6) == 1e-6
+    assert checks.error_limit(float("inf"), 1e-6) == 1e-6
+    assert checks.error_limit(1e-3, 1e-6) == 2e-3
+    assert checks.error_limit(0.0, 1e-6) == 1e-6
+    assert checks.error_limit(None, 1e-6) is None
 
 
 def test_the_floor_is_that_of_a_random_walk_of_roundings():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tosa_edge.backends.opening import open_model
-from tosa_edge.depth_model import check_answer, check_ports
+from tosa_edge.depth_model import check_answer, check_ports, require_depth
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.pictures.fit import check_mode, fit_for
 
@@ -18,6 +18,7 @@ class BatchModel:
     def __init__(self, spec: str, fit: str = "letterbox", threads: int = 0, provider: str = "auto") -> None:
         check_mode(fit)
         opened = open_model(spec, threads, provider)
+        require_depth(opened.info, opened.label)
         self.info, self.label, self.backend_name = opened.info, opened.label, opened.backend_name
         self.provider, self.size = opened.provider, opened.info.batch
         self._fit, self._backend = fit, opened.backend

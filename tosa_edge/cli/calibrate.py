@@ -16,7 +16,10 @@ from tosa_edge.progress import bars
 
 if TYPE_CHECKING:
     from tosa_edge.calibration import Calibrated
+    from tosa_edge.calibration.agreement import Agreement
+    from tosa_edge.calibration.sensitivity import Cost
     from tosa_edge.graph import LoadedGraph
+    from tosa_edge.graph_info import GraphInfo
 
 EXAMPLES = (
     "tosa-edge calibrate tosa_depth_s:g3 --data photos -o g3.int8.onnx",
@@ -88,8 +91,8 @@ def main(
             done = calibrate(graph, data, settings, on_step)
         model_path.write_bytes(done.model.SerializeToString())
         table_path.write_text(done.table.to_json())
-    _say(done, out, settings.max_drop, graph.info.selects)
-    emit({**_result(done, out, beside, activations), "for": target}, as_json)
+    _say(done, out, settings.max_drop, graph.info)
+    emit({**_result(done, out, beside, activations, graph.info), "for": target}, as_json)
     require_all(done.refused)
 
 
@@ -120,7 +123,7 @@ def _graph_for(target: str, model: str) -> LoadedGraph:
     return graph
 
 
-def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[str, Any]:
+def _result(done: Calibrated, out: Path, table: Path, activations: str, info: GraphInfo) -> dict[str, Any]:
     result: dict[str, Any] = {
         "model": str(out),
         "images": done.table.images,
@@ -132,17 +135,24 @@ def _result(done: Calibrated, out: Path, table: Path, activations: str) -> dict[
         "refused": done.refused,
     }
     if done.kept:
-        result["agreement"] = asdict(done.kept.agreement)
+        names = {} if info.classifies else {"share": "delta1", "error": "absrel"}
+        result["agreement"] = _named(done.kept.agreement, names)
         result["higher"] = {"groups": list(done.kept.groups), "layers": list(done.kept.layers)}
     if done.costs:
-        result["costs"] = [asdict(cost) for cost in done.costs]
+        names = {} if info.classifies else {"error": "absrel"}
+        result["costs"] = [_named(cost, names) for cost in done.costs]
     return result
 
 
-def _say(done: Calibrated, out: Path, budget: float | None, selects: bool) -> None:
+def _named(found: Agreement | Cost, names: dict[str, str]) -> dict[str, Any]:
+    """Under the names that the figures of depth have."""
+    return {names.get(key, key): value for key, value in asdict(found).items()}
+
+
+def _say(done: Calibrated, out: Path, budget: float | None, info: GraphInfo) -> None:
     say_refused(done.refused)
     if done.costs:
-        _say_costs(done)
+        _say_costs(done, info)
     table = done.table
     layers, source = counted(done.layers, "layer"), "from the cache" if done.cached else "measured"
     console.print(
@@ -154,26 +164,28 @@ def _say(done: Calibrated, out: Path, budget: float | None, selects: bool) -> No
         kept = done.kept
         if kept.groups:
             console.print(f"kept in float for --max-drop {budget:g}: {', '.join(kept.groups)}")
-        tokens = f", same kept tokens {kept.agreement.kept:.1%}" if selects else ""
+        tokens = f", same kept tokens {kept.agreement.kept:.1%}" if info.selects else ""
+        share, what = ("probability alike", "logits") if info.classifies else ("delta1", "depth")
         console.print(
-            f"against float32 on those pictures: delta1 {kept.agreement.delta1:.4f}, mean difference "
-            f"of depth {kept.agreement.absrel:.2%}{tokens}"
+            f"against float32 on those pictures: {share} {kept.agreement.share:.4f}, mean difference "
+            f"of {what} {kept.agreement.error:.2%}{tokens}"
         )
         console.print("that is agreement, not accuracy: `tosa-edge evaluate` measures accuracy")
     say(f"wrote {out}   next: tosa-edge bench MODEL {out}")
 
 
-def _say_costs(done: Calibrated) -> None:
+def _say_costs(done: Calibrated, info: GraphInfo) -> None:
     rows = [
         (
             cost.group,
             str(cost.layers),
             f"{cost.share:.1%}",
-            f"{unsigned_zero(cost.absrel, 5):+.3%}",
+            f"{unsigned_zero(cost.error, 5):+.3%}",
             f"{unsigned_zero(cost.drop, 4):+.4f}",
         )
         for cost in done.costs
     ]
-    numbers = ("layers", "share of weights", "depth error", "delta1 lost")
+    lost = "agreement lost" if info.classifies else "delta1 lost"
+    numbers = ("layers", "share of weights", f"{info.answer} error", lost)
     title = "what INT8 costs, group by group, against the group in float"
     print_table(console, ("group",), numbers, rows, title)

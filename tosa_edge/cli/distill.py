@@ -79,7 +79,7 @@ def main(
         shards = Shards(images)
         pictures, refused = shards.pictures((config.height, config.width), most), shards.refused
     else:
-        pictures, refused = read_pictures(images, (config.height, config.width), most)
+        pictures, refused = read_pictures(images, (config.height, config.width), most, zoom=config.crop)
     say_refused(refused)
     console.print(f"{counted(len(pictures), 'picture')} at {config.height}x{config.width}")
     recipe = Recipe(

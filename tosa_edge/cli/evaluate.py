@@ -15,6 +15,8 @@ from tosa_edge.find_model import DEFAULT_MODEL
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tosa_edge.backends.opening import OpenedModel
+
 EXAMPLES = (
     "tosa-edge evaluate tosa_depth_s --data frames",
     "tosa-edge evaluate tosa_depth_s:168x224 --data frames --limit 20",
@@ -25,7 +27,14 @@ ModelArgument = Annotated[
 ]
 DataOption = Annotated[
     Path,
-    typer.Option("--data", help="Pictures with depth: NAME.jpg + NAME.png (16-bit, mm), or rgb/ and depth/."),
+    typer.Option(
+        "--data",
+        help="Pictures with depth: NAME.jpg + NAME.png (16-bit, mm), or rgb/ and depth/. With classes: "
+        "CLASS/NAME.jpg, or ImageNet's validation archive.",
+    ),
+]
+TaskOption = Annotated[
+    str, typer.Option("--task", help="depth or classification; what the model is for, unless told.")
 ]
 LimitOption = Annotated[Optional[int], typer.Option("--limit", min=1, help="Only the first frames.")]
 PrefixOption = Annotated[str, typer.Option("--prefix", help="Only frames whose name begins with this.")]
@@ -38,10 +47,63 @@ def main(
     limit: LimitOption = None,
     prefix: PrefixOption = "",
     fit: FitOption = "letterbox",
+    task: TaskOption = "",
     provider: ProviderOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure depth against ground truth, beside two baselines that know nothing."""
+    """Measure depth, or classes, against ground truth; depth beside two baselines that know nothing."""
+    from tosa_edge.backends.opening import open_model
+
+    opened = open_model(model, provider=provider)
+    _check_task(task, opened)
+    if opened.info.classifies:
+        _classes(opened, data, limit, prefix, as_json)
+    else:
+        _depth(opened, data, limit, prefix, fit, as_json)
+
+
+def _check_task(task: str, opened: OpenedModel) -> None:
+    from tosa_edge.errors import TosaEdgeError
+
+    if task not in ("", "depth", "classification"):
+        raise TosaEdgeError(f"--task {task[:40]} is not known", "Choose depth or classification.")
+    if task and (task == "classification") != opened.info.classifies:
+        raise TosaEdgeError(
+            f"{opened.label} gives {opened.info.answer}, which is not for --task {task}",
+            "Leave --task out, or name another model.",
+        )
+
+
+def _classes(opened: OpenedModel, data: Path, limit: int | None, prefix: str, as_json: bool) -> None:
+    from tosa_edge.class_model import ClassModel
+    from tosa_edge.evaluation.classes import evaluate_classes
+    from tosa_edge.evaluation.labelled_pictures import open_labelled
+    from tosa_edge.progress import progress
+
+    with ClassModel(opened.backend, opened.info, opened.label) as loaded:
+        refused: list[str] = []
+        labelled = open_labelled(data)
+        samples = labelled.for_model(loaded.info, prefix, limit, refused)
+        with progress(loaded.label, len(samples)) as step:
+            found = evaluate_classes(loaded, samples, step)
+    result = {
+        **found,
+        "model": loaded.label,
+        "provider": loaded.provider,
+        "data": str(data),
+        "refused": refused,
+    }
+    numbers = [f"{result[key]:.3f}" for key in ("top1", "top5", "mean_of_classes")]
+    row = (str(result["model"]), str(result["n"]), *numbers, str(result["pictures_per_s"]))
+    names = ["n", "top-1", "top-5", "mean of classes", "pictures/s"]
+    title = f"{result['model']} on {counted(result['n'], 'picture')} of {result['data']}"
+    print_table(answers(as_json), ("model",), names, [row], title)
+    say_refused(refused)
+    emit(result, as_json)
+    require_all(refused)
+
+
+def _depth(opened: OpenedModel, data: Path, limit: int | None, prefix: str, fit: str, as_json: bool) -> None:
     from tosa_edge.depth_model import DepthModel
     from tosa_edge.errors import TosaEdgeError
     from tosa_edge.evaluation.depth_data import find_pairs, read_samples
@@ -55,7 +117,7 @@ def main(
         )
     refused: list[str] = []
     with (
-        DepthModel.load(model, fit=fit, provider=provider) as loaded,
+        DepthModel(opened.backend, opened.info, opened.label, fit) as loaded,
         progress(loaded.label, len(pairs)) as step,
     ):
         result = {

@@ -74,10 +74,11 @@ def main(
             f"Make it one first: tosa-edge export {checkpoint} -o MODEL; then: tosa-edge tune MODEL.",
         )
     net = load_net(path)
-    pictures, refused = read_pictures(images, (net.config.height, net.config.width), most)
+    size = net.config.height, net.config.width
+    pictures, refused = read_pictures(images, size, most, zoom=net.config.crop)
     say_refused(refused)
     out.mkdir(parents=True, exist_ok=True)
-    with bars("the dense model's depth") as on_step:
+    with bars("the dense model's answers") as on_step:
         tuned = tune(path, net, pictures, out, rounds=rounds, threads=threads, on_step=on_step)
     _say(tuned, len(pictures), answers(as_json))
     chosen = choose(tuned.best, target=factor, budget=None if share is None else share / 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.represented import counts
-from tosa_edge.row_sharing import Way
+from tosa_edge.row_sharing import ONGOING, Way
 
 
 def attention_cost(config: ModelConfig, tokens: int) -> int:
@@ -32,13 +32,15 @@ def rows_by_layer(config: ModelConfig, ways: tuple[Way, ...]) -> list[int]:
     for way in ways:
         left = config.tokens
         for layer in way.layers:
-            if way.way != "groups":
+            if way.way not in ONGOING:
                 windows = (config.grid[0] // 2) * (config.grid[1] // 2)
                 _, pairs, one = counts(windows, way.whole, way.pairs)
                 rows[layer] = everything - 2 * pairs - 3 * one
+            elif layer in way.starts and way.way == "fused":
+                left -= round(way.merged * left) - 1
             elif layer in way.starts:
                 left -= min(left // 2, round(way.merged * config.tokens))
-            if way.way == "groups":
+            if way.way in ONGOING:
                 rows[layer] = prefix(config) + left
     return rows
 

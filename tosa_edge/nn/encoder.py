@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.positions import resample_positions
-from tosa_edge.nn.stack import Stack, choose_patches
+from tosa_edge.nn.stack import LOT, Stack, choose_patches, drawn_by_lot
 from tosa_edge.nn.tosa import (
     Pattern,
     dither_lattice,
@@ -138,6 +138,10 @@ class Encoder(nn.Module):
         """The patches that the run after this standard layer keeps: [B, T, 3D] -> [B, K] int32."""
         attn = self.block(layer).attn
         settings = {"num_heads": attn.num_heads, "query_stride": pattern.query_stride, "scale": attn.scale}
+        if pattern.selector == LOT:
+            patches = grid[0] * grid[1]
+            lot = drawn_by_lot(patches, pattern.kept(patches), layer)
+            return lot.to(qkv.device).expand(len(qkv), -1)
         if pattern.selector == "learned":
             s = self.selector(layer)
             importance = learned_importance(qkv, s.w1, s.b1, s.w2, **settings)

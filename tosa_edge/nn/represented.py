@@ -6,7 +6,7 @@ row that stands for it, r(i), often the mean of several tokens, and when the run
     x_i  <-  x_i + (rows_out[r(i)] - rows_in[r(i)])
 
 so what told a token apart from its row is kept. r(i) = nobody, a change of zero, is the paper's bypass
-(`nn/tosa.py`). There are two ways to find the rows:
+(`nn/tosa.py`). There are three ways to find the rows:
 
     windows   In each 2x2 window of patches all four stand for themselves, or two pairs do, or one row for all
               four. Pairs are horizontal or vertical, whichever are more alike. How many windows are of which
@@ -14,6 +14,9 @@ so what told a token apart from its row is kept. r(i) = nobody, a change of zero
     groups    Token merging (ToMe, arXiv 2210.09461) with memory: every second row is compared with all
               between, by its keys, and those most alike are averaged into their partners. A later merging
               goes on from there.
+    fused     The patches that the class token attends to least become one row, their mean by that attention,
+              as in EViT (arXiv 2202.07800), which is here for comparison. There they are given up, here they
+              take over that row's change.
 
 Letters as in `nn/tosa.py`; n windows, K rows, E any width. The last row or column of an odd grid is in no
 window: those patches stand for themselves.
@@ -41,12 +44,12 @@ class Rows:
 
     rows      [B, K, D], prefix tokens first
     by        int32 [B, N], the row that stands for each patch, counted without the prefix
-    log_size  [1 or B, K], of how many tokens a row is the mean
+    log_size  [1 or B, K], of how many tokens a row is the mean; None where attention is not to know
     """
 
     rows: Tensor
     by: Tensor
-    log_size: Tensor
+    log_size: Tensor | None
 
     def restore(self, x: Tensor, rows: Tensor) -> Tensor:
         """The tokens [B, T, D] as they are when their rows have become `rows`."""
@@ -194,6 +197,23 @@ def group(rows: Tensor, keys: Tensor, log_size: Tensor, by: Tensor, prefix: int,
     sizes = torch.cat((take_rows(size[:, ::2], stays), total), dim=1)[..., 0]
     new = torch.cat((head, take_rows(even, stays), joined), dim=1)
     return Rows(new, by, F.pad(sizes.float().log(), (prefix, 0)))
+
+
+def fuse(rows: Tensor, attended: Tensor, by: Tensor, prefix: int, count: int) -> Rows:
+    """The `count` rows least attended to become one, the last: rows [B, K, D], attended [B, K], by [B, N]."""
+    patches, weights = rows[:, prefix:], at_least_float32(attended[:, prefix:])
+    order = weights.topk(weights.shape[1], dim=1, sorted=True).indices.to(torch.int32)
+    left = order.shape[1] - count
+    stays = order[:, :left].topk(left, dim=1, largest=False, sorted=True).values  # in raster order
+    gone = order[:, left:]
+    share = take_rows(weights[..., None], gone)
+    share = (share / share.sum(1, keepdim=True)).to(rows.dtype)
+    fused = (take_rows(patches, gone) * share).sum(1, keepdim=True)
+    places = torch.arange(left + 1, device=rows.device).expand(len(rows), -1)
+    into = torch.cat((places[:, :left], places[:, left:].expand(-1, count)), dim=1)
+    place = torch.zeros_like(into).scatter(1, torch.cat((stays, gone), dim=1).long(), into)
+    by = place.gather(1, by.long()).to(torch.int32)
+    return Rows(torch.cat((rows[:, :prefix], take_rows(patches, stays), fused), dim=1), by, None)
 
 
 def interleave(even: Tensor, odd: Tensor) -> Tensor:

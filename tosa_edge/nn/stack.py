@@ -10,24 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from tosa_edge.nn.represented import Grid, Rows, group, share_windows
+from tosa_edge.nn.represented import Grid, Rows, fuse, group, share_windows
 from tosa_edge.nn.tosa import (
     Pattern,
     attention,
     dither_importance,
     gather_tokens,
+    previous_importance,
     scatter_tokens,
     select_patches,
     selective_attention,
     split_heads,
     with_prefix,
 )
-from tosa_edge.row_sharing import Way
+from tosa_edge.row_sharing import ONGOING, Way
 
 Layer = Any
+LOT = "lot"
+SELECTORS = ("learned", "previous", LOT)
 Select = Callable[[int, Tensor], Tensor]
 
 
@@ -99,17 +103,28 @@ class Stack:
 
     def _find_rows(self, way: Way, x: Tensor, rows: Tensor, qkv: Tensor, share: Rows | None) -> Rows:
         """Rows for all tokens x; a merging goes on from the rows that there are."""
-        if way.way != "groups":
+        if way.way not in ONGOING:
             return share_windows(x, Grid(*self.grid, self.prefix), whole=way.whole, pairs=way.pairs)
-        patches = self.grid[0] * self.grid[1]
-        keys = split_heads(qkv, self.layers[0].attn.num_heads)[1].mean(1)
-        if share is None:
-            by = torch.arange(patches, device=x.device).expand(len(x), -1)
-            log_size = x.new_zeros(x.shape[:2], dtype=torch.float32)
-        else:
-            by, log_size = share.by, share.log_size
+        patches, attn = self.grid[0] * self.grid[1], self.layers[0].attn
+        by = share.by if share else torch.arange(patches, device=x.device).expand(len(x), -1)
+        if way.way == "fused":
+            # The first query alone, the class token's.
+            attended = previous_importance(
+                qkv, num_heads=attn.num_heads, query_stride=qkv.shape[1], scale=attn.scale
+            )
+            count = round(way.merged * (rows.shape[1] - self.prefix))
+            return fuse(rows, attended, by, self.prefix, count)
+        keys = split_heads(qkv, attn.num_heads)[1].mean(1)
+        known = share.log_size if share else None
+        log_size = x.new_zeros(x.shape[:2], dtype=torch.float32) if known is None else known
         most = (rows.shape[1] - self.prefix) // 2
         return group(rows, keys, log_size, by, self.prefix, min(most, round(way.merged * patches)))
+
+
+def drawn_by_lot(patches: int, count: int, layer: int) -> Tensor:
+    """Patches [1, K] that nothing speaks for, which a selection has to beat; the same for every picture."""
+    drawn = torch.from_numpy(np.random.default_rng(layer).permutation(patches)[:count])
+    return drawn.sort().values.to(torch.int32)[None]
 
 
 def choose_patches(importance: Tensor, pattern: Pattern, lattice: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ All three ways are one piece of geometry: a box of the frame (`source`) becomes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosa_edge.errors import TosaEdgeError
@@ -89,6 +89,13 @@ def fit_for(frame_size: tuple[int, int], size: tuple[int, int], mode: str) -> Fi
         source = _centred(frame_size, (round(h / scale), round(w / scale)))
         return Fit(frame_size, size, source, Box(0, 0, h, w))
     return Fit(frame_size, size, Box(0, 0, H, W), Box(0, 0, h, w))
+
+
+def zoomed(fit: Fit, share: float) -> Fit:
+    """Sees only that share of both sides of what it saw, from the middle."""
+    box = fit.source
+    inner = _centred((box.height, box.width), (round(box.height * share), round(box.width * share)))
+    return replace(fit, source=Box(box.top + inner.top, box.left + inner.left, inner.height, inner.width))
 
 
 def check_mode(mode: str) -> None:

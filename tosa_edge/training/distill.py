@@ -1,9 +1,9 @@
 """Label-free: the dense model teaches those that save arithmetic, on nothing but pictures.
 
-Stage one trains the selectors alone: each is to predict the next layer's attention map. Stage two trains all
-weights with tokens being skipped or sharing rows, towards the features and the depth that the dense model, as
-it was at the start, gives for the same pictures. Every step takes another pattern, and some are dense, so
-that the dense graph over the same weights stays what it was.
+Stage one trains the selectors: each is to predict the next layer's attention map. Stage two trains all
+weights with tokens being skipped or sharing rows, towards the features and the depth, or classes, that the
+dense model, as it was at the start, gives for the same pictures. Every step takes another pattern, and some
+are dense, so that the dense graph over the same weights stays what it was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tosa_edge.nn.weights import load_net
 from tosa_edge.row_sharing import parse_ways
 from tosa_edge.training.elastic import SelectorLoss, draw_pattern
 from tosa_edge.training.loop import STATE, LoopSettings, train
-from tosa_edge.training.losses import depth_distance, feature_distance
+from tosa_edge.training.losses import class_divergence, depth_distance, feature_distance
 from tosa_edge.training.parallel import device, process_rank
 from tosa_edge.training.record import keep_distillation
 from tosa_edge.training.shard_batches import augment, batch_indices, shrunk
@@ -109,19 +109,21 @@ def _train_student(
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)
     ways = parse_ways(recipe.ways, net.config.layers) if recipe.ways else None
+    classifies = net.config.head == "linear"
+    name, distance = ("classes", class_divergence) if classifies else ("depth", depth_distance)
 
     def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((recipe.seed, 3, step))
         image = net.normalise(_batch(pictures, recipe, stage=2, step=step))
         with torch.no_grad():
             target, _ = teacher.encoder(image, Pattern())
-            depth = teacher.head(target, image)
+            answer = teacher.head(target, image)
         pattern = draw_pattern(net.config, rng, recipe.dense, recipe.represented)
         if pattern.ways and ways:
             pattern = Pattern(ways=ways)
         features, _ = net.encoder(image, pattern)
-        away = depth_distance(net.head(features, image), depth)
-        return {"features": feature_distance(features, target), "depth": away}
+        away = distance(net.head(features, image), answer)
+        return {"features": feature_distance(features, target), name: away}
 
     pace = LoopSettings(recipe.steps, recipe.steps // 20, recipe.checkpoint_every)
     return train(masters, pace, out, losses_of, lambda step, _: on_step(recipe.steps_of_selectors + step))

@@ -83,6 +83,12 @@ def depth_distance(depth: Tensor, target: Tensor) -> Tensor:
     return ((depth - target).abs().mean((1, 2)) / target.std((1, 2)).clamp(min=1e-6)).mean()
 
 
+def class_divergence(logits: Tensor, target: Tensor) -> Tensor:
+    """KL divergence of the classes [B, C] that a student gives from the teacher's."""
+    wanted = target.float().log_softmax(-1)
+    return (wanted.exp() * (wanted - logits.float().log_softmax(-1))).sum(-1).mean()
+
+
 def attention_divergence(predicted: Tensor, target: Tensor) -> Tensor:
     """KL divergence of predicted attention maps [B, h, Q, T] from the true ones of the next layer."""
     target = target.clamp(min=1e-9)

@@ -1,7 +1,7 @@
 """How far a candidate is from the dense model, on pictures without labels.
 
-The dense model's depth stands for the truth. What is lost against it is not accuracy, which only labels can
-tell; but of ways that save the same, the nearer one is the better one.
+What the dense model says stands for the truth. What is lost against it is not accuracy, which only labels
+can tell; but of ways that save the same, the nearer one is the better one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tosa_edge.calibration.agreement import as_room
+from tosa_edge.calibration.agreement import as_room, shared_probability
 from tosa_edge.evaluation import metrics
 from tosa_edge.evaluation.edges import near_edges
+from tosa_edge.graph_info import LOGITS
 from tosa_edge.nn.net import VisionNet, answer_at
 from tosa_edge.tuning.candidates import Candidate
 
@@ -24,8 +25,9 @@ AT_ONCE = 4
 @dataclass(frozen=True)
 class Distance:
     """Means over pictures: the share of pixels that are off by more than a factor of 1.25, of all and of
-    those near edges (None where there is no edge), and the relative difference of the depth. `within`: of
-    other pictures of the same kind the loss is this near with a probability of 95 %; None of one picture."""
+    those near edges (None where there is no edge), and the relative difference of the depth. Of classes the
+    share of probability that goes elsewhere, and the difference of logits. `within`: of other pictures of the
+    same kind the loss is this near with a probability of 95 %; None of one picture."""
 
     loss: float
     edges: float | None
@@ -33,18 +35,18 @@ class Distance:
     within: float | None
 
 
-class DenseDepth:
-    """The dense model's depth for pictures, uint8 [n, H, W, 3] at its own size."""
+class DenseAnswers:
+    """What the dense model says of pictures, uint8 [n, H, W, 3] at its own size."""
 
     def __init__(self, net: VisionNet, pictures: np.ndarray) -> None:
         self.net, self.pictures = net, pictures
         dense = Candidate("", (net.config.height, net.config.width), net.pattern)
-        self.depths = list(self._predicted(dense))
-        self.metric = net.config.output == "metric_depth"
+        self.answers = list(self._predicted(dense))
+        self.kind = net.config.output
 
     def distance(self, candidate: Candidate) -> Distance:
-        pairs = zip(self._predicted(candidate), self.depths, strict=True)
-        found = np.array([self._compared(depth, dense) for depth, dense in pairs])
+        pairs = zip(self._predicted(candidate), self.answers, strict=True)
+        found = np.array([self._compared(one, dense) for one, dense in pairs])
         loss, edges, absrel = found.T
         with_edges = edges[~np.isnan(edges)]
         return Distance(
@@ -55,7 +57,10 @@ class DenseDepth:
         )
 
     def _compared(self, depth: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
-        if self.metric:
+        if self.kind == LOGITS:
+            share, error = shared_probability(depth, dense)
+            return 1 - share, float("nan"), error
+        if self.kind == "metric_depth":
             found, truth = (np.clip(x, metrics.MIN_EVAL_M, metrics.MAX_EVAL_M) for x in (depth, dense))
         else:
             found, truth = as_room(brought_to(dense, depth), like=dense), as_room(dense)

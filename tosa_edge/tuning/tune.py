@@ -17,7 +17,7 @@ from tosa_edge.files import sha256_of
 from tosa_edge.nn.arithmetic import encoder_cost
 from tosa_edge.nn.net import VisionNet
 from tosa_edge.tuning.candidates import Candidate, candidates
-from tosa_edge.tuning.distance import DenseDepth, Distance
+from tosa_edge.tuning.distance import DenseAnswers, Distance
 from tosa_edge.tuning.front import Point, front
 from tosa_edge.tuning.timing import timed
 
@@ -49,7 +49,7 @@ def tune(
     """`net` is the checkpoint's, pictures are uint8 [n, H, W, 3] at its size; `scratch` is where it goes on
     from."""
     every = candidates(net.config)
-    dense = DenseDepth(net, pictures)
+    dense = DenseAnswers(net, pictures)
     known = _Tried(scratch / TRIED, sha256_of(checkpoint), pictures)
     tried: dict[str, Distance] = {}
     for number, candidate in enumerate(every[1:], 1):
@@ -104,7 +104,7 @@ class _Tried:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # nothing to go on from
 
-    def distance(self, candidate: Candidate, dense: DenseDepth) -> Distance:
+    def distance(self, candidate: Candidate, dense: DenseAnswers) -> Distance:
         if candidate.name not in self._found:
             self._found[candidate.name] = asdict(dense.distance(candidate))
             text = json.dumps({**self._key, "tried": self._found}, indent=1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tosa_edge.graph import LoadedGraph, with_outputs
 from tosa_edge.validate import checks
-from tosa_edge.validate.checks import depth_limit, relative_rms, rounding_floor
+from tosa_edge.validate.checks import error_limit, relative_rms, rounding_floor
 from tosa_edge.validate.reproduce import FailureCase
 from tosa_edge.validate.reuse_form import reuse_form
 from tosa_edge.validate.runs import Feeds, OutputList, outputs_of, unoptimised
@@ -124,7 +124,7 @@ def divergence_at(one: Traces, roundings: int) -> Divergence | None:
     """None if the engine's error is within the limit, which follows from the same precision in ONNX Runtime.
     To be called in the order of the layers: errors propagate."""
     found = relative_rms(one.engine, one.exact)
-    limit = depth_limit(
+    limit = error_limit(
         relative_rms(one.same_precision, one.same_precision_exact), rounding_floor(one.exact, roundings)
     )
     assert limit is not None  # there is a result of the same precision
@@ -140,7 +140,7 @@ def find_divergence(
     info, least = comparison.reference.info, checks.LEAST_OVERLAP.get(comparison.under_test.precision, 0.0)
     backend, tensors, graph = comparison.under_test.with_layer_outputs()
     ours = outputs_of(backend, comparison.feeds, comparison.tick)
-    depth = LayerTensor(HEAD, "depth")
+    last = LayerTensor(HEAD, info.answer)
     if comparison.selects and checks.wrong_patches((o["kept"] for o in ours), info.tokens):
         named = Divergence(f"selection after layer {info.selections[0]}", "kept", None, 0.0)
         return named, FailureCase("kept", [o["kept"] for o in theirs], 0.0)
@@ -161,12 +161,12 @@ def find_divergence(
         if comparison.selects
         else None
     )
-    visible = {t.layer: t for t in [*known, depth]}
+    visible = {t.layer: t for t in [*known, last]}
     hidden: list[str] = []  # layers since the last that was seen and found right
     for layer in [*names, HEAD]:
         if layer in visible and same_precision is not None and same_precision_exact is not None:
             tensor = visible[layer]
-            right, mine = names.get(layer, depth), same_precision_names.get(layer, depth)
+            right, mine = names.get(layer, last), same_precision_names.get(layer, last)
             one = Traces(
                 tensor,
                 [o[tensor.name] for o in ours],

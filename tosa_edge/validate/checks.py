@@ -106,8 +106,9 @@ def roundings_of(proto: onnx.ModelProto) -> int:
     return terms
 
 
-def depth_limit(same_precision: float | None, least: float) -> float | None:
-    """Limit of the depth error; None without a same-precision result. A non-finite one contributes 0."""
+def error_limit(same_precision: float | None, least: float) -> float | None:
+    """Limit of the error of depth or of logits; None without a result of the same precision. One that is not
+    finite contributes 0."""
     if same_precision is None:
         return None
     return max(MOST_TIMES * same_precision if math.isfinite(same_precision) else 0.0, least)

@@ -51,7 +51,7 @@ def compare_with_reference(
     on_step: OnStep = lambda what, done, total: None,
 ) -> ParityReport:
     """Runs everything on the pictures, uint8 [n, H, W, 3], and judges it."""
-    feeds = list(feeds_of(reference.info, pictures))
+    feeds, answer = list(feeds_of(reference.info, pictures)), reference.info.answer
     comparison = Comparison(under_test, reference, feeds, lambda: tick())
     # At most: exact depth for patches that were met before is not computed again.
     most = len(feeds) * (
@@ -72,7 +72,7 @@ def compare_with_reference(
         return ParityReport((Check("runs", None, None, False),), len(pictures), (failure.what,))
     theirs = comparison.run(reference)
     comparison.remember(theirs)
-    found = [checks.at_most("not_finite", checks.not_finite(o["depth"] for o in ours), 0)]
+    found = [checks.at_most("not_finite", checks.not_finite(o[answer] for o in ours), 0)]
     wrong = 0
     if comparison.selects:
         wrong = checks.wrong_patches((o["kept"] for o in ours), reference.info.tokens)
@@ -85,10 +85,10 @@ def compare_with_reference(
         ]
     limit = None
     if not wrong:  # they can be given to the reference
-        judged, limit = _depth(comparison, ours, theirs)
+        judged, limit = _error(comparison, ours, theirs)
         found += judged
         if limit is None:
-            notes.append("the graph it was quantised to is not here: its depth error has no limit")
+            notes.append("the graph it was quantised to is not here: its error has no limit")
     on_step("validating", most, most)
     report = ParityReport(tuple(found), len(pictures), tuple(notes))
     if report.passed:
@@ -100,8 +100,9 @@ def compare_with_reference(
     return _followed(report, comparison, ours, theirs, limit)
 
 
-def _depth(comparison: Comparison, ours: OutputList, theirs: OutputList) -> tuple[list[Check], float | None]:
-    exact = [o["depth"] for o in comparison.exact(ours)]
+def _error(comparison: Comparison, ours: OutputList, theirs: OutputList) -> tuple[list[Check], float | None]:
+    answer = comparison.reference.info.answer
+    exact = [o[answer] for o in comparison.exact(ours)]
     least = checks.rounding_floor(exact, checks.roundings_of(comparison.reference.proto))
     noise, more = None, []
     if comparison.same_precision is not None:
@@ -111,12 +112,12 @@ def _depth(comparison: Comparison, ours: OutputList, theirs: OutputList) -> tupl
             else comparison.run(comparison.same_precision)
         )
         noise = checks.relative_rms(
-            [o["depth"] for o in same_precision], [o["depth"] for o in comparison.exact(same_precision)]
+            [o[answer] for o in same_precision], [o[answer] for o in comparison.exact(same_precision)]
         )
-        more.append(checks.at_most("depth_error_same_precision", noise, None))
-    limit = checks.depth_limit(noise, least)
-    error = checks.relative_rms([o["depth"] for o in ours], exact)
-    return [checks.at_most("depth_error", error, limit), *more], limit
+        more.append(checks.at_most(f"{answer}_error_same_precision", noise, None))
+    limit = checks.error_limit(noise, least)
+    error = checks.relative_rms([o[answer] for o in ours], exact)
+    return [checks.at_most(f"{answer}_error", error, limit), *more], limit
 
 
 def _followed(
@@ -126,9 +127,10 @@ def _followed(
     under_test = comparison.under_test
     departed, case = find_divergence(comparison, theirs)
     feeds = comparison.feeds
-    if case is None and any(check.name == "depth_error" for check in report.failed) and limit is not None:
+    answer = comparison.reference.info.answer
+    if case is None and limit is not None and any(c.name == f"{answer}_error" for c in report.failed):
         # Wrong as a whole, though nothing that was looked into departs.
-        case = FailureCase("depth", [o["depth"] for o in comparison.exact(ours)], limit)
+        case = FailureCase(answer, [o[answer] for o in comparison.exact(ours)], limit)
     if case is None:
         return report
     own = under_test.source != str(under_test.path)
