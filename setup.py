@@ -59,6 +59,7 @@ DEV = [
     "pytest>=8",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
+    "scipy>=1.11",  # reads the table of classes of ImageNet's devkit
     "transformers==5.24.0",  # the other implementation of the models that are read; it needs no torchvision
     "ruff>=0.8",
     "mypy>=1.13",

@@ -34,6 +34,16 @@ ClipOption = Annotated[
         "--clip", help="Consecutive frames with depth: time choosing tokens at every frame, and less often."
     ),
 ]
+AgainstFlag = Annotated[
+    bool, typer.Option("--against", help="Ways to save tokens side by side on one model, by --data.")
+]
+DataOption = Annotated[
+    Optional[Path], typer.Option("--data", help="For --against: pictures, with classes for a classifier.")
+]
+OutOption = Annotated[Path, typer.Option("-o", "--out", help="For --against: folder for what it finds.")]
+LimitOption = Annotated[
+    Optional[int], typer.Option("--limit", min=2, help="For --against: so many pictures.")
+]
 
 
 def main(
@@ -43,13 +53,22 @@ def main(
     profile: ProfileFlag = False,
     provider: ProviderOption = "auto",
     clip: ClipOption = None,
+    against: AgainstFlag = False,
+    data: DataOption = None,
+    out: OutOption = Path("against"),
+    limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Latency and memory of models, taking turns in one run, as ratios to the first.
 
     MODEL@S is a model that scores every S-th query row; @1 is the paper's own setting. With --clip, a model's
     forms alternate along the clip instead, tokens chosen at every frame or at some: speed and accuracy.
+    With --against, ways to save tokens stand side by side on one model: the paper's, ours, ToMe, EViT, lot.
     """
+    if against:
+        from tosa_edge.cli.bench_against import against as side_by_side
+
+        return side_by_side(models or [], data, out, limit, rounds, threads, as_json)
     if clip is not None:
         return _along(clip, models or [], threads, as_json, profile, provider)
     from tosa_edge.bench.compare import bench

@@ -83,8 +83,9 @@ def _classes(opened: OpenedModel, data: Path, limit: int | None, prefix: str, as
     with ClassModel(opened.backend, opened.info, opened.label) as loaded:
         refused: list[str] = []
         labelled = open_labelled(data)
-        samples = labelled.for_model(loaded.info, prefix, limit, refused)
-        with progress(loaded.label, len(samples)) as step:
+        info = loaded.info
+        samples = labelled.samples(info.labels, info.classes, prefix=prefix, most=limit, refused=refused)
+        with progress(loaded.label, min(len(labelled), limit or len(labelled))) as step:
             found = evaluate_classes(loaded, samples, step)
     result = {
         **found,

@@ -14,6 +14,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.depth_data import find_pairs
+from tosa_edge.evaluation.labelled_pictures import open_labelled
 from tosa_edge.find_model import ASSETS
 from tosa_edge.pictures.fit import fit_for
 from tosa_edge.pictures.reading import read_picture
@@ -38,14 +39,19 @@ def validation_pictures(
     from tosa_edge.calibration.pictures import evenly_spaced
 
     size = (info.height, info.width)
-    if data is not None:
+    if data is None:
+        return _of_clip(size, COUNT)
+    if info.classifies:
+        samples = open_labelled(data).samples(most=COUNT, refused=refused)
+        there = [picture for _, picture, _ in samples]
+    else:
         pairs = find_pairs(data)
         frames = [_read(pairs[i][0], refused) for i in evenly_spaced(len(pairs), COUNT)]
         there = [frame for frame in frames if frame is not None]
-        if not there:
-            raise TosaEdgeError(f"no picture in {data} can be read", "Copy or download them again.")
-        return np.stack([fit_for((f.shape[0], f.shape[1]), size, _FIT).forward(f) for f in there])
-    return _of_clip(size, COUNT)
+    if not there:
+        raise TosaEdgeError(f"no picture in {data} can be read", "Copy or download them again.")
+    fit = "crop" if info.classifies else _FIT
+    return np.stack([fit_for((f.shape[0], f.shape[1]), size, fit).forward(f) for f in there])
 
 
 def _read(path: Path, refused: list[str] | None) -> np.ndarray | None:
