@@ -100,9 +100,9 @@ def views_of(models: list[Model], views: int, seed: int) -> list[View]:
     return found
 
 
-def picture_of(assets: Assets, mesh: Mesh, seed: tuple[int, ...], size: int) -> np.ndarray:
-    """The thing in a room, RGB uint8 [size, size, 3]."""
-    for attempt in range(50):
+def picture_of(assets: Assets, mesh: Mesh, seed: tuple[int, ...], size: int) -> np.ndarray | None:
+    """The thing in a room, RGB uint8 [size, size, 3]; None of one that no room has place for."""
+    for attempt in range(20):
         rng = np.random.default_rng([*seed, attempt])
         rooms = build_rooms(rng, assets.photos)
         shown = paint.restyle(mesh, rng, assets.photos) if rng.random() < 0.3 else mesh
@@ -115,7 +115,7 @@ def picture_of(assets: Assets, mesh: Mesh, seed: tuple[int, ...], size: int) -> 
         view = _look_at(scene, rooms[0], stood, rng, size)
         if view is not None:
             return photograph(render(scene, view, rng).radiance, rng)
-    raise RuntimeError(f"no room has place for the model of seed {seed}")
+    return None
 
 
 def _stand(room: Room, mesh: Mesh, assets: Assets, rng: np.random.Generator) -> Mesh | None:
@@ -165,14 +165,18 @@ def _begin(folder: Path | None) -> None:
     _shared["assets"] = load_assets(folder)
 
 
-def _render(job: tuple[View, Path, int]) -> None:
+def _render(job: tuple[View, Path, int]) -> bool:
+    """Whether there was a picture of it."""
     view, out, size = job
     assets = _shared["assets"]
     models = assets.stock.furniture.models
     picture = picture_of(assets, assets.stock.furniture.mesh(models[view.model]), view.seed, size)
+    if picture is None:
+        return False
     whole, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     assert whole
     write_bytes(out / view.path, data.tobytes())
+    return True
 
 
 def render_set(out: Path, views: list[View], size: int, folder: Path | None, workers: int) -> Iterator[int]:
@@ -194,12 +198,13 @@ def render_all(args: argparse.Namespace) -> None:
         for done in render_set(args.out, views, args.size, args.assets, args.workers):
             advance(done - 1)
     counts: dict[str, int] = {}
-    for view in views:
+    there = [view for view in views if (args.out / view.path).is_file()]
+    for view in there:
         folder = str(Path(view.path).parent)
         counts[folder] = counts.get(folder, 0) + 1
     about = {"seed": args.seed, "views": args.views, "size": args.size, "pictures": counts}
     write_bytes(args.out / "set.json", (json.dumps(about, indent=2) + "\n").encode())
-    say(f"wrote {args.out}: {len(views)} pictures of {len(by_class(models))} classes")
+    say(f"wrote {args.out}: {len(there)} pictures of {len(by_class(models))} classes")
 
 
 def main(arguments: list[str] | None = None) -> int:
