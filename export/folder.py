@@ -115,7 +115,7 @@ def export_folder(
     default: str = "",
     batch: int = 1,
     told: Told | None = None,
-    progress: Callable[[str], None] = lambda name: None,
+    on_graph: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[GraphInfo]:
     """A model folder: `weights.safetensors`, `model.json`, a graph for each variant, form and precision.
 
@@ -128,11 +128,12 @@ def export_folder(
         weights = folder / WEIGHTS
         config = save_as_ours(checkpoint, weights, out.name, size, told)
         infos = {}
-        for name, options in _graphs(every, forms, precisions, attention).items():
-            progress(name)
+        graphs = _graphs(every, forms, precisions, attention)
+        for name, options in graphs.items():
             model = export_graph(weights, batch=batch, embed=False, **options)  # type: ignore[arg-type]
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
             infos[name] = info_of(model)
+            on_graph(len(infos), len(graphs))
         (folder / MODEL).write_text(_model_json(config, infos, default))
     return list(infos.values())
 

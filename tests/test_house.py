@@ -31,6 +31,7 @@ def test_nothing_on_the_device_imports_torch(path):
     assert "torch" not in roots
     if path.name not in (
         "export.py",
+        "compare.py",
         "distill.py",
         "train.py",
         "tune.py",
@@ -58,7 +59,7 @@ LAYERS = (
     *("pictures", "cuda", "engine", "backends", "depth_model", "class_model", "runtime"),
     *("evaluation", "calibration", "validate"),
     *("inspection", "diagnosis", "bench", "builder", "batch", "package"),
-    *("tuning", "training", "cli", "__main__"),
+    *("tuning", "training", "verbs", "cli", "__main__"),
 )
 FLOOR = {name: number for number, name in enumerate(LAYERS)}
 
@@ -200,15 +201,16 @@ def test_files_are_written_through_one_module():
 # Where each verb that has an option for a place to write asks whether it may.
 CLAIMS = {
     "batch": "tosa_edge/batch/run.py",
+    "bench": "tosa_edge/verbs/compare.py",
     "build": "tosa_edge/builder/build.py",
-    "calibrate": "tosa_edge/cli/calibrate.py",
-    "demo": "tosa_edge/cli/run_pipeline.py",
-    "distill": "tosa_edge/cli/distill.py",
-    "tune": "tosa_edge/cli/tune.py",
-    "export": "tosa_edge/cli/export.py",
-    "package": "tosa_edge/cli/package.py",
-    "run": "tosa_edge/cli/run_pipeline.py",
-    "train": "tosa_edge/cli/train.py",
+    "calibrate": "tosa_edge/verbs/calibrate.py",
+    "demo": "tosa_edge/verbs/run_pipeline.py",
+    "distill": "tosa_edge/verbs/distill.py",
+    "tune": "tosa_edge/verbs/tune.py",
+    "export": "tosa_edge/verbs/export.py",
+    "package": "tosa_edge/verbs/package.py",
+    "run": "tosa_edge/verbs/run_pipeline.py",
+    "train": "tosa_edge/verbs/train.py",
 }
 
 

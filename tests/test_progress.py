@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from tosa_edge import progress
-from tosa_edge.cli.run_pipeline import _progress_display
+from tosa_edge.cli.run_display import RunDisplay
+from tosa_edge.verbs.run_pipeline import frames_expected
 
 LONG = "tosa_depth_t:g1 + tosa_depth_t:g3.reuse on a video of a long name.mp4"
 
@@ -35,5 +36,6 @@ def test_a_bar_ends_where_the_run_does(monkeypatch, most, total):
 
     monkeypatch.setattr(progress, "progress", bar)
     sources = [SimpleNamespace(frame_count=count) for count in (10, 20)]
-    with _progress_display("m on v", sources, most):
+    with RunDisplay() as display:
+        display.begin("m on v", frames_expected(sources, most))
         assert totals == [total]

@@ -21,11 +21,13 @@ UNITS = {
     "comparing with float32": "runs",
     "comparing with dense": "ways",
     "tracing": "graphs",
+    "tracing the model": "graphs",
     "timing": "rounds",
     "building": "%",
     "validating": "runs",
     "finding the layer": "runs",
     "evaluating": "frames",
+    "along the clip": "frames",
 }
 
 

@@ -163,11 +163,32 @@ def test_archives_that_are_none(tmp_path):
     kit, archive = root / "ILSVRC2012_devkit_t12.tar.gz", root / "ILSVRC2012_img_val.tar"
     data = kit.read_bytes()
     kit.write_bytes(data[: len(data) // 2])
-    refused("is no whole archive", "devkit", lambda: open_labelled(root))
+    refused("is no whole archive", "again", lambda: open_labelled(root))
     kit.unlink()
     refused("has no labels", "devkit", lambda: open_labelled(root))
     kit.write_bytes(data)
     archive.write_bytes(b"x" * 2048)
+    refused("is no whole archive", "again", lambda: open_labelled(root))
+
+
+def header(kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(b"L", 0) * 3000,  # each an extension of the next: Python reads them by recursion
+        header(b"L", 1 << 40),
+        header(b"x", 1 << 30),
+    ],
+    ids=["a chain of extensions", "a name of 1 TiB", "a list of 1 GiB"],
+)
+def test_archives_that_would_exhaust_their_reader(tmp_path, data):
+    root = imagenet(tmp_path / "i")
+    (root / "ILSVRC2012_img_val.tar").write_bytes(data + bytes(1024))
     refused("is no whole archive", "again", lambda: open_labelled(root))
 
 

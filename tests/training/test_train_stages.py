@@ -35,7 +35,7 @@ from tosa_edge.training.train_stages import (
     stage_losses,
     start_of,
     teacher_of,
-    train_model,
+    train_stages,
 )
 
 STAGES = (Stage("dense", 6, elastic=False, warmup=2), Stage("elastic", 6, warmup=2))
@@ -59,7 +59,7 @@ def on_step(step, losses):
     if str(step) == until:
         sys.exit()
 
-train_stages.train_model(checkpoint, Shards(shards), out, RECIPE, on_step)
+train_stages.train_stages(checkpoint, Shards(shards), out, RECIPE, on_step)
 """
 FLOAT32 = "float32"
 
@@ -86,7 +86,7 @@ def checkpoint(tmp_path_factory):
 def test_training_learns(shards, checkpoint, tmp_path):
     frames = Shards(shards)
     stage = Stage("elastic", 120, head_rate=1e-2, encoder_rate=1e-3, average=0.9)
-    weights = train_model(checkpoint, frames, tmp_path, replace(RECIPE, stages=(stage,)))
+    weights = train_stages(checkpoint, frames, tmp_path, replace(RECIPE, stages=(stage,)))
     images, depths = frames.batch(list(range(len(frames))))
 
     def loss(path):
@@ -104,7 +104,7 @@ def test_an_official_encoder_gets_a_dpt_head_which_alone_learns(shards, tmp_path
     stage = Stage("head", 3, elastic=False, frozen=256, selector_rate=0, head_rate=1e-3, warmup=1, average=0)
     recipe = replace(RECIPE, stages=(stage,), head="dpt", batch=2)
     before = start_of(start, recipe)[0]
-    weights = train_model(start, Shards(shards), tmp_path / "run", recipe)
+    weights = train_stages(start, Shards(shards), tmp_path / "run", recipe)
     after = load_net(weights)
     assert (after.config.head, after.config.head_layers) == ("dpt", (0, 1, 2, 3))
     for name, tensor in after.state_dict().items():
@@ -125,7 +125,7 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
     save_net(strange, tmp_path / "start.safetensors")
     stage = Stage("dense", 40, elastic=False, head_rate=1e-2, encoder_rate=1e-2, warmup=2, average=0.5)
     recipe = replace(RECIPE, stages=(stage,), teacher=str(checkpoint))
-    weights = train_model(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
+    weights = train_stages(tmp_path / "start.safetensors", frames, tmp_path / "run", recipe)
     images, depths = frames.batch(list(range(4)))
 
     def apart(path):
@@ -142,7 +142,7 @@ def test_a_student_is_drawn_to_its_teacher(shards, checkpoint, tmp_path):
 def test_a_stage_may_do_without_its_teacher(shards, checkpoint, tmp_path):
     stages = tuple(Stage(str(taught), 1, taught=taught, warmup=0) for taught in (True, False))
     heard = []
-    train_model(
+    train_stages(
         checkpoint,
         Shards(shards),
         tmp_path / "run",
@@ -161,7 +161,7 @@ def test_a_teacher_of_another_width_is_refused(checkpoint, tmp_path):
 @pytest.mark.parametrize("stage", [pytest.param("dense", marks=pytest.mark.slow), "elastic"])
 def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint, tmp_path):
     frames = Shards(shards)
-    unbroken = train_model(checkpoint, frames, tmp_path / "a", RECIPE)
+    unbroken = train_stages(checkpoint, frames, tmp_path / "a", RECIPE)
     run = subprocess.Popen([sys.executable, "-c", RUN, checkpoint, shards, tmp_path / "b"])
     state = tmp_path / "b" / stage / "state.safetensors"
     while not state.exists() and run.poll() is None:
@@ -174,7 +174,7 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(stage, shards, checkpoint,
     log = tmp_path / "b" / stage / "log.jsonl"
     with open(log, "a") as lines:
         lines.write('{"step": 99, "den')  # as a kill in the middle of a line leaves it
-    again = train_model(checkpoint, frames, tmp_path / "b", RECIPE)
+    again = train_stages(checkpoint, frames, tmp_path / "b", RECIPE)
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 7))
     expected, got = read_checkpoint(unbroken)[0], read_checkpoint(again)[0]
     assert all(torch.equal(expected[name], got[name]) for name in expected)
@@ -263,7 +263,7 @@ def test_lower_layers_move_less_and_the_schedule_comes_to_rest():
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(shards, checkpoint, tmp_path):
     """Each sees half of every batch; labels are everywhere, so the mean of the halves is the whole's."""
-    train_model(checkpoint, Shards(shards), tmp_path / "one", RECIPE)
+    train_stages(checkpoint, Shards(shards), tmp_path / "one", RECIPE)
     under_torchrun(2, tmp_path, checkpoint, shards, tmp_path / "two")
     one, two = (losses_of(tmp_path / run / "dense") for run in ("one", "two"))
     # Before the first step the weights are the same: so are the loss and the length of its gradient.
@@ -312,11 +312,11 @@ def test_the_shares_of_all_processes_make_the_batch(shards):
 
 
 def test_a_damaged_state_is_refused_by_name(shards, checkpoint, tmp_path):
-    train_model(checkpoint, Shards(shards), tmp_path, RECIPE)
+    train_stages(checkpoint, Shards(shards), tmp_path, RECIPE)
     state = tmp_path / "dense" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(TosaEdgeError, match="is not a complete checkpoint"):
-        train_model(checkpoint, Shards(shards), tmp_path, RECIPE)
+        train_stages(checkpoint, Shards(shards), tmp_path, RECIPE)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_a_state_that_is_none_of_ours(tmp_path, change, says):
 
 def test_a_head_can_be_made_to_read_other_layers(shards, checkpoint, tmp_path):
     recipe = replace(RECIPE, stages=(Stage("dense", 1, elastic=False),), head_layers=(0, 1, 1, 3))
-    weights = train_model(checkpoint, Shards(shards), tmp_path, recipe)
+    weights = train_stages(checkpoint, Shards(shards), tmp_path, recipe)
     assert load_net(weights).config.head_layers == (0, 1, 1, 3)
 
 
@@ -376,5 +376,5 @@ def test_a_stage_without_a_rate_for_selectors_spends_no_time_on_them(shards):
 
 def test_sizes_that_the_patch_does_not_divide_are_refused_before_any_step(shards, checkpoint, tmp_path):
     with pytest.raises(TosaEdgeError, match="height 30 is not a multiple of the patch"):
-        train_model(checkpoint, Shards(shards), tmp_path / "run", replace(RECIPE, sizes=((30, 42),)))
+        train_stages(checkpoint, Shards(shards), tmp_path / "run", replace(RECIPE, sizes=((30, 42),)))
     assert not (tmp_path / "run").exists()

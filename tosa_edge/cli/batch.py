@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -17,8 +16,7 @@ from tosa_edge.find_model import DEFAULT_MODEL
 from tosa_edge.progress import progress
 
 if TYPE_CHECKING:
-    from tosa_edge.batch.crews import Crew
-    from tosa_edge.batch.plan import Job, Plan
+    from tosa_edge.batch.plan import Plan
     from tosa_edge.batch.run import Tally
 
 EXAMPLES = (
@@ -72,113 +70,52 @@ def main(
     Pictures are done in shards, each of which has its name only when it is whole. What cannot be read is set
     aside in failures.csv with its reason, and stops nothing. Exits with 1 if anything was, or is left to do.
     """
-    from threading import Event
+    from tosa_edge.verbs.batch import batch_pictures
 
-    from tosa_edge.batch import run
-    from tosa_edge.runtime.pipeline import stopped_by_signals
-
-    job = _job(inputs, output, model, form, depth, fit, shard, column, workers, threads, ray, provider)
-    with console.status("looking for pictures"):
-        plan, old = run.prepared(job, force)
-    known = "" if plan.pictures is None else f", {counted(plan.pictures, 'picture')}"
-    say(f"{'going on in' if old else 'writing to'} {output}: {counted(plan.shards, 'shard')}{known}")
-    stop = Event()
-    with stopped_by_signals(stop), _progress(plan) as on_step:
-        tally = run.work_off(plan, lambda: _crew(job, workers, ray), stop, on_step)
-    result = run.summarise(plan, tally)
+    with _Progress() as shown:
+        result = batch_pictures(
+            inputs,
+            output,
+            model=model,
+            form=form,
+            depth=depth,
+            fit=fit,
+            shard=shard,
+            column=column,
+            workers=workers,
+            threads=threads,
+            ray=ray,
+            provider=provider,
+            force=force,
+            on_start=shown.begin,
+            on_shard=shown.step,
+            say=say,
+        )
     _say(result)
     emit(result, as_json)
     if result["failed"] or result["shards_done"] < result["shards"]:
         raise typer.Exit(CheckFailed.exit_code)
 
 
-def _job(
-    inputs: list[str],
-    output: Path,
-    model: str,
-    form: str,
-    depth: str,
-    fit: str,
-    shard: int,
-    column: str,
-    workers: int,
-    threads: int,
-    ray: str | None,
-    provider: str,
-) -> Job:
-    from tosa_edge import machine
-    from tosa_edge.batch.inputs import absolute
-    from tosa_edge.batch.parquet import pyarrow
-    from tosa_edge.batch.plan import DEPTHS, FORMS, Job
-    from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.files import sha256_of
-    from tosa_edge.find_model import ASSETS, find_graph
-    from tosa_edge.pictures.fit import check_mode
-
-    check_mode(fit)
-    for flag, word, words in (("--as", form, FORMS), ("--depth", depth, DEPTHS)):
-        if word not in words:
-            raise TosaEdgeError(f"there is no {flag} {word[:20]!r}", f"Use one of: {', '.join(words)}.")
-    if form == "parquet":
-        pyarrow()
-    machine.threads(threads)
-    machine.threads(workers)
-    graph = find_graph(model)
-    if not threads and (workers > 1 or ray is not None):
-        threads = 1 if ray is not None else max(1, machine.cores() // workers)
-    return Job(
-        tuple(absolute(spec) for spec in inputs),
-        str(output.absolute()),
-        model if graph.is_relative_to(ASSETS) else str(graph.absolute()),
-        sha256_of(graph),
-        fit,
-        depth,
-        form,
-        shard,
-        column,
-        provider,
-        threads,
-    )
-
-
-def _crew(job: Job, workers: int, ray: str | None) -> Crew:
-    from tosa_edge.batch.crews import Alone, Processes
-
-    if ray is not None:
-        from tosa_edge.batch.ray_crew import RayCrew
-
-        return RayCrew(job, ray, workers, _on_gpu(job))
-    return Processes(job, workers) if workers > 1 else Alone(job)
-
-
-def _on_gpu(job: Job) -> bool:
-    from tosa_edge.engine import ONNXRUNTIME
-    from tosa_edge.engine.load import manifest_of
-    from tosa_edge.engine.names import is_engine
-    from tosa_edge.find_model import find_graph
-
-    graph = find_graph(job.model)
-    if is_engine(graph) and (manifest := manifest_of(graph)).backend != ONNXRUNTIME:
-        return bool(manifest.backend)
-    return job.provider in ("cuda", "tensorrt", "rtx")
-
-
-@contextmanager
-def _progress(plan: Plan) -> Iterator[Callable[[Tally], None]]:
+class _Progress(ExitStack):
     """A bar with rate and remaining time; where nobody watches a line each minute."""
-    if console.is_terminal:
-        with progress("depth", plan.pictures, "pictures") as advance:
-            yield lambda tally: advance(tally.done + tally.failed - 1)
-        return
-    last = time.monotonic()
 
-    def step(tally: Tally) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_S:
-            last = time.monotonic()
-            say(_line(plan, tally))
+    def __enter__(self) -> _Progress:
+        self.enter_context(console.status("looking for pictures"))
+        return self
 
-    yield step
+    def begin(self, plan: Plan) -> None:
+        self.close()
+        self._plan, self._last = plan, time.monotonic()
+        if console.is_terminal:
+            self._advance = self.enter_context(progress("depth", plan.pictures, "pictures"))
+
+    def step(self, tally: Tally) -> None:
+        if console.is_terminal:
+            self._advance(tally.done + tally.failed - 1)
+        elif time.monotonic() - self._last >= _LINE_S:
+            self._last = time.monotonic()
+            say(_line(self._plan, tally))
 
 
 def _line(plan: Plan, tally: Tally) -> str:

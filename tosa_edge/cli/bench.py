@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from tosa_edge.cli.common import JsonFlag, ProviderOption, emit, require_all, say_refused
+from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table, unsigned_zero
 from tosa_edge.console import answers, counted
 
@@ -57,6 +57,7 @@ def main(
     data: DataOption = None,
     out: OutOption = Path("against"),
     limit: LimitOption = None,
+    force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Latency and memory of models, taking turns in one run, as ratios to the first.
@@ -68,54 +69,23 @@ def main(
     if against:
         from tosa_edge.cli.bench_against import against as side_by_side
 
-        return side_by_side(models or [], data, out, limit, rounds, threads, as_json)
-    if clip is not None:
-        return _along(clip, models or [], threads, as_json, profile, provider)
-    from tosa_edge.bench.compare import bench
-    from tosa_edge.bench.variant_graph import graph_of, variants_of
-    from tosa_edge.find_model import DEFAULT_MODEL
-    from tosa_edge.progress import progress
+        return side_by_side(models or [], data, out, limit, rounds, threads, force, as_json)
+    from tosa_edge.progress import bars
+    from tosa_edge.verbs.bench import bench_models
 
-    usual = [f"{DEFAULT_MODEL}:{variant}" for variant in ("dense", "fast", "faster", "168x224", "g1", "g3")]
-    left_out: list[str] = []
-    specs = [one for spec in models or usual for one in variants_of(spec, left_out)]
-    with progress("bench", rounds, "rounds") as step:
-        result: dict[str, Any] = {
-            **bench(specs, rounds, threads, step, provider),
-            "left_out": left_out,
-        }
-    if profile:
-        from tosa_edge.bench.profile import profile as by_operator
-
-        result["profile"] = {
-            row["name"]: by_operator(graph_of(s), threads, provider=row["provider"])
-            for row, s in zip(result["rows"], specs, strict=True)
-        }
-    _say(result, answers(as_json))
-    say_refused(left_out)
-    emit(result, as_json)
-
-
-def _along(clip: Path, models: list[str], threads: int, as_json: bool, profile: bool, provider: str) -> None:
-    from tosa_edge.bench.streaming import stream, usual
-    from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.evaluation.depth_data import find_pairs, read_samples
-    from tosa_edge.find_model import DEFAULT_MODEL
-    from tosa_edge.progress import progress
-
-    if len(models) > 1 or any(":" in model for model in models):
-        raise TosaEdgeError(
-            "--clip compares the forms of one model", f"Give its name alone, such as {DEFAULT_MODEL}."
+    with bars("loading") as on_step:
+        result = bench_models(
+            models or (),
+            rounds=rounds,
+            threads=threads,
+            profile=profile,
+            provider=provider,
+            clip=clip,
+            on_step=on_step,
         )
-    if profile:
-        raise TosaEdgeError("--profile is of single models", "Leave it or --clip out.")
-    pairs, refused = find_pairs(clip), list[str]()
-    model = models[0] if models else DEFAULT_MODEL
-    with progress("bench", len(pairs)) as step:
-        measured = stream(usual(model), read_samples(pairs, refused), threads, step, provider)
-    result = {**measured, "clip": str(clip), "model": model, "refused": refused}
-    _say_along(result, answers(as_json))
-    say_refused(refused)
+    refused = result.get("refused", [])
+    (_say if clip is None else _say_along)(result, answers(as_json))
+    say_refused(result.get("left_out", refused))
     emit(result, as_json)
     require_all(refused)
 

@@ -62,38 +62,33 @@ def main(
 
     An engine that fails validation stays where it is, and its manifest says so; the exit code is 1.
     """
-    from tosa_edge.builder.build import BuildProgress, build
     from tosa_edge.engine.manifest import FAILED
     from tosa_edge.errors import CheckFailed
     from tosa_edge.progress import bars
+    from tosa_edge.verbs.build import build_engine
 
-    targets = tuple(sorted({parse_target(text) for text in target or ()}))
-    with bars(f"building {model}") as step:
-        progress = BuildProgress(
-            lambda: say("another build of this engine runs: waiting for it"),
-            step,
-            say,
-        )
-        built = build(
+    targets = [parse_target(text) for text in target or ()]
+    with bars(f"building {model}") as on_step:
+        result = build_engine(
             model,
-            precision,
-            backend,
-            calib,
-            targets,
-            out,
-            progress,
-            max_drop=max_drop,
-            plugin=plugin,
+            out=out,
+            precision=precision,
+            backend=backend,
             provider=provider,
-            validate=not no_validate,
+            calib=calib,
+            max_drop=max_drop,
+            target=targets,
+            plugin=plugin,
+            no_validate=no_validate,
             force=force,
+            on_step=on_step,
+            say=say,
         )
-    result = built.as_dict()
     _say(result)
     say_refused(result["refused"])
     emit(result, as_json)
     require_all(result["refused"])
-    if built.validation == FAILED and not no_validate:
+    if result["validation"] == FAILED and not no_validate:
         raise typer.Exit(CheckFailed.exit_code)
 
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table, unsigned_zero
 from tosa_edge.console import console, counted, say
-from tosa_edge.errors import TosaEdgeError
 from tosa_edge.progress import bars
-
-if TYPE_CHECKING:
-    from tosa_edge.calibration import Calibrated
-    from tosa_edge.calibration.agreement import Agreement
-    from tosa_edge.calibration.sensitivity import Cost
-    from tosa_edge.graph import LoadedGraph
-    from tosa_edge.graph_info import GraphInfo
 
 EXAMPLES = (
     "tosa-edge calibrate tosa_depth_s:g3 --data photos -o g3.int8.onnx",
@@ -69,123 +60,68 @@ def main(
     pixels whose depth is within a factor of 1.25 of the float32 model's. `tosa-edge evaluate` measures
     accuracy.
     """
-    from tosa_edge.atomic_files import atomic_path
-    from tosa_edge.calibration import Settings, calibrate
-    from tosa_edge.find_model import files_of, find_graph, label_of
-    from tosa_edge.output_paths import refuse_overwrites
+    from tosa_edge.verbs.calibrate import calibrate_model
 
-    if out.is_dir():
-        out /= f"{label_of(find_graph(model)).replace(':', '-').removesuffix('.fp16')}.int8.{target}.onnx"
-    elif out.suffix != ".onnx":
-        raise TosaEdgeError(f"{out} is not the name of an ONNX file", "Write it as -o NAME.onnx.")
-    beside = out.with_suffix(".table.json")
-    read = [*files_of(_source_for(target, model)), *(path for path in (data, table) if path)]
-    refuse_overwrites([out, beside], read, force=force, say=say)
-    graph = _graph_for(target, model)
-    settings = Settings(
-        method, activations, images, max_drop, report, compare=data is not None, table=table, fit=fit
-    )
-    # Both places are claimed before the work, and filled after it.
-    with atomic_path(out) as model_path, atomic_path(beside) as table_path:
-        with bars() as on_step:
-            done = calibrate(graph, data, settings, on_step)
-        model_path.write_bytes(done.model.SerializeToString())
-        table_path.write_text(done.table.to_json())
-    _say(done, out, settings.max_drop, graph.info)
-    emit({**_result(done, out, beside, activations, graph.info), "for": target}, as_json)
-    require_all(done.refused)
-
-
-def _source_for(target: str, model: str) -> str:
-    from tosa_edge.engine.build_source import find_source
-
-    return str(find_source(model, "int8", half_rest=True)) if target == "gpu" else model
-
-
-def _graph_for(target: str, model: str) -> LoadedGraph:
-    """The float graph that one target's INT8 is made from: GPUs mix it with half, CPUs with float32."""
-    from tosa_edge.engine.load import load_graph
-
-    if target not in ("cpu", "gpu"):
-        raise TosaEdgeError(f"--for {target} is not known", "Choose cpu or gpu.")
-    gpu = target == "gpu"
-    graph = load_graph(_source_for(target, model))
-    if gpu and graph.info.precision == "fp32":
-        raise TosaEdgeError(
-            f"--for gpu starts from float16, and there is no fp16 graph beside {graph.label}",
-            "Export one: tosa-edge export CKPT -o NAME.fp16.onnx --precision fp16.",
+    with bars() as on_step:
+        result = calibrate_model(
+            model,
+            out,
+            data=data,
+            target=target,
+            method=method,
+            activations=activations,
+            max_drop=max_drop,
+            images=images,
+            table=table,
+            fit=fit,
+            report=report,
+            force=force,
+            on_step=on_step,
+            say=say,
         )
-    if not gpu and graph.info.precision == "fp16":
-        raise TosaEdgeError(
-            f"{graph.label} is fp16, and INT8 for CPUs starts from float32",
-            "Add --for gpu, or give the same MODEL without `.fp16`.",
-        )
-    return graph
+    _say(result, max_drop)
+    emit(result, as_json)
+    require_all(result["refused"])
 
 
-def _result(done: Calibrated, out: Path, table: Path, activations: str, info: GraphInfo) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "model": str(out),
-        "images": done.table.images,
-        "table": str(table),
-        "method": done.table.method,
-        "activations": activations,
-        "cached": done.cached,
-        "int8_layers": done.layers,
-        "refused": done.refused,
-    }
-    if done.kept:
-        names = {} if info.classifies else {"share": "delta1", "error": "absrel"}
-        result["agreement"] = _named(done.kept.agreement, names)
-        result["higher"] = {"groups": list(done.kept.groups), "layers": list(done.kept.layers)}
-    if done.costs:
-        names = {} if info.classifies else {"error": "absrel"}
-        result["costs"] = [_named(cost, names) for cost in done.costs]
-    return result
-
-
-def _named(found: Agreement | Cost, names: dict[str, str]) -> dict[str, Any]:
-    """Under the names that the figures of depth have."""
-    return {names.get(key, key): value for key, value in asdict(found).items()}
-
-
-def _say(done: Calibrated, out: Path, budget: float | None, info: GraphInfo) -> None:
-    say_refused(done.refused)
-    if done.costs:
-        _say_costs(done, info)
-    table = done.table
-    layers, source = counted(done.layers, "layer"), "from the cache" if done.cached else "measured"
+def _say(result: dict[str, Any], budget: float | None) -> None:
+    say_refused(result["refused"])
+    if "costs" in result:
+        _say_costs(result["costs"], result["answer"])
+    images, source = result["images"], "from the cache" if result["cached"] else "measured"
+    layers = counted(result["int8_layers"], "layer")
     console.print(
-        f"{layers} in INT8; ranges ({table.method}) {source} on {counted(table.images, 'picture')}"
-        if table.images
+        f"{layers} in INT8; ranges ({result['method']}) {source} on {counted(images, 'picture')}"
+        if images
         else f"{layers} in INT8; ranges imported"
     )
-    if done.kept:
-        kept = done.kept
-        if kept.groups:
-            console.print(f"kept in float for --max-drop {budget:g}: {', '.join(kept.groups)}")
-        tokens = f", same kept tokens {kept.agreement.kept:.1%}" if info.selects else ""
-        share, what = ("probability alike", "logits") if info.classifies else ("delta1", "depth")
+    if "agreement" in result:
+        agreement, groups = result["agreement"], result["higher"]["groups"]
+        if groups:
+            console.print(f"kept in float for --max-drop {budget:g}: {', '.join(groups)}")
+        tokens = f", same kept tokens {agreement['kept']:.1%}" if result["selects"] else ""
+        depth = result["answer"] == "depth"
+        share, error = ("delta1", "absrel") if depth else ("share", "error")
         console.print(
-            f"against float32 on those pictures: {share} {kept.agreement.share:.4f}, mean difference "
-            f"of {what} {kept.agreement.error:.2%}{tokens}"
+            f"against float32 on those pictures: {'delta1' if depth else 'probability alike'} "
+            f"{agreement[share]:.4f}, mean difference of {result['answer']} {agreement[error]:.2%}{tokens}"
         )
         console.print("that is agreement, not accuracy: `tosa-edge evaluate` measures accuracy")
-    say(f"wrote {out}   next: tosa-edge bench MODEL {out}")
+    say(f"wrote {result['model']}   next: tosa-edge bench MODEL {result['model']}")
 
 
-def _say_costs(done: Calibrated, info: GraphInfo) -> None:
+def _say_costs(costs: list[dict[str, Any]], answer: str) -> None:
+    depth = answer == "depth"
     rows = [
         (
-            cost.group,
-            str(cost.layers),
-            f"{cost.share:.1%}",
-            f"{unsigned_zero(cost.error, 5):+.3%}",
-            f"{unsigned_zero(cost.drop, 4):+.4f}",
+            cost["group"],
+            str(cost["layers"]),
+            f"{cost['share']:.1%}",
+            f"{unsigned_zero(cost['absrel' if depth else 'error'], 5):+.3%}",
+            f"{unsigned_zero(cost['drop'], 4):+.4f}",
         )
-        for cost in done.costs
+        for cost in costs
     ]
-    lost = "agreement lost" if info.classifies else "delta1 lost"
-    numbers = ("layers", "share of weights", f"{info.answer} error", lost)
+    numbers = ("layers", "share of weights", f"{answer} error", f"{'delta1' if depth else 'agreement'} lost")
     title = "what INT8 costs, group by group, against the group in float"
     print_table(console, ("group",), numbers, rows, title)

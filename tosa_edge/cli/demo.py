@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, emit, require_all
-from tosa_edge.console import console
+from tosa_edge.console import console, say
 
 EXAMPLES = ("tosa-edge demo", "tosa-edge demo --out /tmp/demo")
 
@@ -19,15 +19,25 @@ OutOption = Annotated[
 
 def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonFlag = False) -> None:
     """See it work: the bundled model on the bundled clip, as a video to look at."""
-    from tosa_edge.cli.run_pipeline import run_pipeline, say_result
+    from tosa_edge.cli.run_display import RunDisplay, say_result
     from tosa_edge.diagnosis.next_command import next_command
     from tosa_edge.find_model import ASSETS, DEFAULT_MODEL
     from tosa_edge.runtime.outputs import OutputOptions
+    from tosa_edge.verbs.run_pipeline import run_pipeline
 
     wanted = OutputOptions(out, out / "demo.webm")
-    result = run_pipeline(
-        [str(ASSETS / "clip.webm")], DEFAULT_MODEL, "letterbox", wanted, force=force, replaces=True
-    )
+    with RunDisplay() as display:
+        result = run_pipeline(
+            [str(ASSETS / "clip.webm")],
+            DEFAULT_MODEL,
+            "letterbox",
+            wanted,
+            force=force,
+            replaces=True,
+            on_start=display.begin,
+            on_result=display.step,
+            say=say,
+        )
     say_result(result)
     command, what = next_command()
     console.print(f"Open {out / 'demo.webm'} in a browser. Then: {command}   ({what})", soft_wrap=True)

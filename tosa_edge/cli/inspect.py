@@ -24,9 +24,9 @@ _MOST_KINDS = 16  # of layers in a line; --json has all
 
 def main(file: FileArgument, as_json: JsonFlag = False) -> None:
     """What is in a model or an engine: sizes, layers, precisions, and whether an engine fits this machine."""
-    from tosa_edge.inspection import describe
+    from tosa_edge.verbs.inspect import inspect_model
 
-    result = describe(file)
+    result = inspect_model(file)
     answers(as_json).print(_table(result))
     emit(result, as_json)
 

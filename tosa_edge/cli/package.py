@@ -22,8 +22,10 @@ def main(
         typer.Argument(metavar="MODEL", help="A bundled model, a model folder, an .onnx file or an engine."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for what is written.")],
-    host: Annotated[str, typer.Option("--for", help="What for: triton, container or deepstream.")] = "triton",
-    most: Annotated[
+    target: Annotated[
+        str, typer.Option("--for", help="What for: triton, container or deepstream.")
+    ] = "triton",
+    max_batch: Annotated[
         int,
         typer.Option(
             "--max-batch",
@@ -33,7 +35,7 @@ def main(
         ),
     ] = 8,
     instances: Annotated[int, typer.Option("--instances", min=1, max=64, help="Side by side.")] = 1,
-    delay: Annotated[
+    delay_us: Annotated[
         int, typer.Option("--delay-us", min=0, max=10**6, help="How long a request may wait for others.")
     ] = 2000,
     plugin: Annotated[
@@ -44,14 +46,18 @@ def main(
     as_json: JsonFlag = False,
 ) -> None:
     """Files for other people's hosts: a repository for Triton, images, a configuration for DeepStream."""
-    from tosa_edge.find_model import files_of
-    from tosa_edge.output_paths import refuse_overwrites
-    from tosa_edge.package.options import Options
-    from tosa_edge.package.write import write_package
+    from tosa_edge.verbs.package import package_model
 
-    inputs = [*files_of(model), *([plugin] if plugin else [])]
-    refuse_overwrites([out], inputs, force=force)
-    files = write_package(host, model, out, Options(most, instances, delay, plugin))
-    for file in files:
+    result = package_model(
+        model,
+        out,
+        target=target,
+        max_batch=max_batch,
+        instances=instances,
+        delay_us=delay_us,
+        plugin=plugin,
+        force=force,
+    )
+    for file in result["files"]:
         say(f"wrote {file}")
-    emit({"files": [str(file) for file in files], "for": host}, as_json)
+    emit(result, as_json)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all
 from tosa_edge.console import say
 from tosa_edge.find_model import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from tosa_edge.runtime.intrinsics import CameraAt
 
 EXAMPLES = ("tosa-edge run photo.jpg", "tosa-edge run 0 --serve")
 
@@ -125,65 +122,39 @@ def main(
     ends is only shown, unless --out or --record asks for files. Beside a viewer or --record alone no other
     file is written.
     """
-    from tosa_edge.cli import run_pipeline
-    from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.runtime.intrinsics import USUAL_FOV
-    from tosa_edge.runtime.outputs import OutputOptions
+    from tosa_edge.cli.run_display import RunDisplay, say_result
+    from tosa_edge.verbs.run import run_sources
 
-    specs = [*(sources or ()), *(source or ())]
-    if not specs:
-        raise TosaEdgeError(
-            "there is no source to run on", "Name one: tosa-edge run photo.jpg, or 0, a camera."
+    with RunDisplay() as display:
+        result = run_sources(
+            [*(sources or ()), *(source or ())],
+            model=model,
+            recursive=recursive,
+            refresh=refresh,
+            reuse=reuse,
+            provider=provider,
+            fit=fit,
+            out=out,
+            record=record,
+            depth_maps=depth_maps,
+            png=png,
+            ply=ply,
+            no_files=no_files,
+            fov=fov,
+            intrinsics=intrinsics,
+            metres=metres or (),
+            serve=serve,
+            host=host,
+            port=port,
+            token=token,
+            rerun=rerun,
+            window=window,
+            frames=frames,
+            force=force,
+            on_start=display.begin,
+            on_result=display.step,
+            say=say,
         )
-    if no_files and (record or out or depth_maps or png or ply):
-        raise TosaEdgeError("--no-files writes nothing", "Leave it out, or the options that ask for files.")
-    if (ply or rerun) and fov is None and intrinsics is None:
-        say(f"a field of view of {USUAL_FOV:g} degrees is assumed; --fov and --intrinsics say another")
-    wanted = OutputOptions(
-        out=out,
-        video=record,
-        depth_maps=depth_maps,
-        pictures=png,
-        clouds=ply,
-        camera=_camera(fov, intrinsics),
-        serve=serve,
-        host=host,
-        port=port,
-        token=token,
-        rerun=rerun,
-        window=window,
-    )
-    result = run_pipeline.run_pipeline(
-        specs,
-        model,
-        fit,
-        wanted,
-        refresh=refresh,
-        reuse=reuse,
-        known=metres or (),
-        most=frames,
-        recursive=recursive,
-        usual=None if no_files else Path("run"),
-        provider=provider,
-        also_read=[intrinsics] if intrinsics else [],
-        force=force,
-    )
-    run_pipeline.say_result(result)
+    say_result(result)
     emit(result, as_json)
     require_all(result["refused"])
-
-
-def _camera(fov: float | None, path: Path | None) -> CameraAt:
-    from functools import partial
-
-    from tosa_edge.errors import TosaEdgeError
-    from tosa_edge.runtime.intrinsics import Intrinsics, read_intrinsics
-
-    if fov is not None and path is not None:
-        raise TosaEdgeError("--fov and --intrinsics both say what the camera is", "Give one of them.")
-    if path is not None:
-        return read_intrinsics(path).at
-    if fov is None:
-        return Intrinsics.from_fov
-    Intrinsics.from_fov(640, 480, fov)  # refused now, not in the middle of a run
-    return partial(Intrinsics.from_fov, degrees=fov)

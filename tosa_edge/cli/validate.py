@@ -44,10 +44,10 @@ def main(
     """
     from tosa_edge.errors import CheckFailed
     from tosa_edge.progress import bars
-    from tosa_edge.validate.validate import validate
+    from tosa_edge.verbs.validate import validate_engine
 
     with bars(f"loading {engine}") as on_step:
-        result = validate(engine, reference, data, on_step, provider)
+        result = validate_engine(engine, reference=reference, data=data, provider=provider, on_step=on_step)
     _say(result, answers(as_json))
     say_refused(result["refused"])
     emit(result, as_json)

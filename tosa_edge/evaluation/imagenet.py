@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import re
-import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from tosa_edge.errors import MachineLacks, TosaEdgeError
+from tosa_edge.evaluation.tar_members import read_members
 
 ARCHIVE = "ILSVRC2012_img_val.tar"
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
@@ -114,16 +114,7 @@ def _file(folder: Path, name: str) -> bytes | None:
     kit = folder / f"{_KIT}.tar.gz"
     if not kit.is_file():
         return None
-    try:
-        with tarfile.open(kit, "r:gz") as tar:
-            for member in tar:
-                if member.isfile() and member.name.rpartition("/")[2] == name:
-                    inside = tar.extractfile(member)
-                    assert inside is not None
-                    return _whole(inside.read(_MOST + 1), kit)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise TosaEdgeError(f"{kit} is no whole archive: {error}", _REMEDY) from None
-    return None
+    return read_members(kit, (name,), _MOST).get(name)
 
 
 def _whole(data: bytes, where: Path) -> bytes:

@@ -5,7 +5,6 @@ Nothing is unpacked, and no name in an archive is taken for a path.
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.imagenet import ARCHIVE, is_imagenet, validation_labels
+from tosa_edge.evaluation.tar_members import index_of
 from tosa_edge.limits import BYTES
 from tosa_edge.pictures.reading import SUFFIXES, decode_picture, read_picture
 
@@ -132,22 +132,15 @@ def _imagenet(path: Path) -> LabelledPictures:
 
 def _of_archive(archive: Path, labels: Sequence[int]) -> list[tuple[str, int, Read]]:
     """By where each picture begins, found in one pass over the headers."""
-    try:
-        with tarfile.open(archive, "r:") as tar:
-            members = [m for m in tar if m.isfile()]
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise TosaEdgeError(f"{archive} is no whole archive: {error}", "Download it again.") from None
     found = []
-    for member in members:
-        name = member.name.rpartition("/")[2]
-        BYTES.check(member.size, f"{name[:60]!a} in {archive} is too large")
-        found.append((name, _label(name, labels, archive), _from_archive(archive, member, name)))
+    for path, begin, size in index_of(archive):
+        name = path.rpartition("/")[2]
+        BYTES.check(size, f"{name[:60]!a} in {archive} is too large")
+        found.append((name, _label(name, labels, archive), _from_archive(archive, begin, size, name)))
     return sorted(found, key=lambda item: item[0])
 
 
-def _from_archive(archive: Path, member: tarfile.TarInfo, name: str) -> Read:
-    begin, size = member.offset_data, member.size
-
+def _from_archive(archive: Path, begin: int, size: int, name: str) -> Read:
     def read() -> np.ndarray:
         with open(archive, "rb") as file:
             file.seek(begin)

@@ -66,6 +66,10 @@ def run(
 
     It ends with the last source, or when `stop` is set: what was done until then is kept. Or with the first
     stage that fails: then all others are stopped, and its error is raised.
+
+    Example:
+        >>> from tosa_edge import CallbackSink, DepthModel, open_source, run_stream
+        >>> run_stream(open_source(0), DepthModel.load(), [CallbackSink(lambda result: ...)]).frames
     """
     streams = list(sources) if isinstance(sources, Sequence) else [sources]
     live = any(source.live for source in streams)

@@ -11,10 +11,11 @@ from tosa_edge.training.loop import LOG, read_log
 WIDTH, HEIGHT, LEFT, TOP = 900, 420, 50, 30
 COLOURS = ("#0b6e99", "#c2571a", "#5b8c2a", "#8a4fbf", "#b03060", "#555555")
 NOT_LOSSES = ("step", "norm", "seconds")
+CURVES = "curves.svg"
 
 
 def draw_curves(out: Path, stages: list[str]) -> Path:
-    """Writes `curves.svg`, smoothed, the stages one after another, and returns its path."""
+    """Writes `CURVES`, smoothed, the stages one after another, and returns its path."""
     logs = [read_log(out / stage / LOG) for stage in stages]
     total = max(1, sum(map(len, logs)))
     curves: dict[str, list[list[tuple[int, float]]]] = {}
@@ -46,7 +47,7 @@ def draw_curves(out: Path, stages: list[str]) -> Path:
         shapes.append(_text(LEFT + WIDTH + 8, TOP + 16 * (number + 1), name, colour))
     size = f'width="{WIDTH + 170}" height="{HEIGHT + TOP + 30}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">'
-    path = out / "curves.svg"
+    path = out / CURVES
     write_bytes(
         path, "\n".join((head, '<rect width="100%" height="100%" fill="white"/>', *shapes, "</svg>")).encode()
     )

@@ -36,7 +36,7 @@ from tosa_edge.training.state import Masters, compute_type, step_of
 SELECTIVE_WEIGHT, FEATURE_WEIGHT, MATCH_WEIGHT = 1.0, 1.0, 1.0
 
 
-def train_model(
+def train_stages(
     checkpoint: Path,
     frames: Dataset,
     out: Path,

@@ -61,8 +61,9 @@ def side_by_side(
     rounds: int,
     threads: int = 0,
     on_step: Callable[[str, int, int], None] = lambda what, done, total: None,
-) -> list[Point]:
-    """On pictures uint8 [n, H, W, 3]: against their labels [n] where there are any, else against dense."""
+) -> tuple[list[Point], float | None]:
+    """On pictures uint8 [n, H, W, 3]: against their labels [n] where there are any, and dense's top-1; else
+    against what dense says."""
     every = rivals(net.config)
     judge = DenseAnswers(net, pictures).distance if labels is None else against_labels(net, pictures, labels)
     judged = []
@@ -77,10 +78,14 @@ def side_by_side(
         lambda index: on_step("tracing", index + 1, len(every)),
         lambda index: on_step("timing", index + 1, rounds),
     )
-    return [
+    top1 = None
+    if labels is not None:
+        top1 = float((first_classes(net, every[0], pictures) == labels).mean())
+    points = [
         Point(c.name, one.loss, one.edges, float(str(row["ratio"])), float(str(row["p50_ms"])), one.within)
         for c, row, one in zip(every, rows, judged, strict=True)
     ]
+    return points, top1
 
 
 Judge = Callable[[Candidate], Distance]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from tosa_edge.cli.common import say_refused
-from tosa_edge.console import console, counted, say
+from tosa_edge.verbs.arguments import ignore
 
 if TYPE_CHECKING:
     from tosa_edge.runtime.outputs import OutputOptions
     from tosa_edge.runtime.pipeline import Predictor
+    from tosa_edge.runtime.sinks import Result
     from tosa_edge.runtime.sources import Source
     from tosa_edge.runtime.summary import Summary
 
@@ -36,6 +36,10 @@ def run_pipeline(
     also_read: Sequence[Path] = (),
     force: bool = False,
     replaces: bool = False,
+    stop: Event | None = None,
+    on_start: Callable[[str, int | None], None] = ignore,
+    on_result: Callable[[Result, Summary], None] = ignore,
+    say: Callable[[str], None] = ignore,
 ) -> dict[str, Any]:
     """Runs everything and returns what `--json` prints.
 
@@ -44,6 +48,9 @@ def run_pipeline(
             for.
         also_read: files that are inputs too, and so are not to be written.
         replaces: a former result of the same kind, as `demo` does.
+        stop: whoever sets it ends the run.
+        on_start: told what runs on what, and how many frames there will be: None where nobody knows.
+        on_result: told of each result, and of the run so far.
     """
     from dataclasses import replace
 
@@ -58,7 +65,7 @@ def run_pipeline(
 
     if known and len(specs) > 1:
         raise TosaEdgeError("--metres is of one camera's picture", "Run one source at a time with it.")
-    stop = Event()
+    stop = stop or Event()
     with ExitStack() as stack:
         model, used, load_ms = _load(stack, engine, fit, refresh, reuse, known, provider)
         sources = open_sources(specs, recursive)
@@ -68,7 +75,7 @@ def run_pipeline(
             for note in source.notes:
                 say(note)
         wanted = replace(
-            wanted, out=_folder(stack, wanted, sources, usual, numbering=not (force or replaces))
+            wanted, out=_folder(stack, wanted, sources, usual, say, numbering=not (force or replaces))
         )
         _refuse_beside(wanted.out, specs)
         outputs = wanted.files(sources)
@@ -85,19 +92,19 @@ def run_pipeline(
         )
         former = left_of_former(wanted.out, OF_A_FOLDER, outputs, inputs) if wanted.out else []
         label = ", ".join(Path(source.label).name for source in sources)
-        report_frame = stack.enter_context(_progress_display(f"{model.label} on {label}", sources, most))
+        on_start(f"{model.label} on {label}", frames_expected(sources, most))
         sinks = open_sinks(wanted, sources, model.info, say, stop.set, _drawn)
 
         def on_lost(summary: Summary) -> None:
             if most is not None and summary.frames + summary.without_depth >= most:
                 stop.set()
 
-        def on_result(result: Any, summary: Summary) -> None:
-            report_frame(result, summary)
+        def after_result(result: Result, summary: Summary) -> None:
+            on_result(result, summary)
             on_lost(summary)
 
         with stopped_by_signals(stop):
-            summary = pipeline.run(sources, model, sinks, on_result, stop, on_lost)
+            summary = pipeline.run(sources, model, sinks, after_result, stop, on_lost)
     result = _result(summary, load_ms, model, fit, used, sources)
     if wanted.out is not None:
         remove_former(former, say)
@@ -158,7 +165,13 @@ def _refuse_beside(out: Path | None, specs: Sequence[str]) -> None:
 
 
 def _folder(
-    stack: ExitStack, wanted: OutputOptions, sources: Sequence[Source], usual: Path | None, *, numbering: bool
+    stack: ExitStack,
+    wanted: OutputOptions,
+    sources: Sequence[Source],
+    usual: Path | None,
+    say: Callable[[str], None],
+    *,
+    numbering: bool,
 ) -> Path | None:
     """Where files go, if any: with `numbering` into a folder that holds no former run."""
     from tosa_edge.output_paths import new_run_folder
@@ -172,6 +185,13 @@ def _folder(
     if place != out:
         say(f"a former run is not replaced: writing to {place}")
     return place
+
+
+def frames_expected(sources: Sequence[Source], most: int | None) -> int | None:
+    """None where one of them has no end that is known."""
+    counts = [source.frame_count for source in sources]
+    known = [count for count in counts if count is not None]
+    return None if len(known) < len(counts) else min(sum(known), most or sum(known))
 
 
 def _ends(source: Source) -> bool:
@@ -210,51 +230,3 @@ def _load(
     if places:
         model = MetricModel(model, places)
     return model, first.provider, 1000 * (time.perf_counter() - began)
-
-
-def _progress_display(label: str, sources: Sequence[Any], most: int | None):  # type: ignore[no-untyped-def]
-    """A bar where the end is known, a table where it is not."""
-    from contextlib import contextmanager
-
-    from tosa_edge.cli.stage_table import run_status
-    from tosa_edge.progress import progress
-
-    counts = [source.frame_count for source in sources]
-    if None in counts:
-        return run_status(label)
-
-    @contextmanager
-    def bar():  # type: ignore[no-untyped-def]
-        with progress(label, min(sum(counts), most or sum(counts))) as step:
-            yield lambda result, summary: step(summary.frames - 1)
-
-    return bar()
-
-
-def say_result(result: dict[str, Any]) -> None:
-    """The summary for people."""
-    from tosa_edge.cli.stage_table import table
-
-    counts = ("dropped", "unwritten", "reconnects", "without_depth")
-    lost = ", ".join(f"{result[n]} {n.replace('_', ' ')}" for n in counts if result[n])
-    frames = counted(result["frames"], "frame")
-    say(
-        f"{frames} of {result['source']} with {result['model']} at {result['size']}: "
-        f"{result['fps']:.1f} frames/s" + (f", {lost}" if lost else "")
-    )
-    console.print(table(result["stages"]))
-    say(f"loaded in {result['load_ms']:.0f} ms, first run {result['warm_up_ms']:.0f} ms")
-    if "metric" in result:
-        say(result["metric"]["note"])
-    for path in result["outputs"]:
-        say(f"  {_listed(Path(path))}")
-    say_refused(result["refused"])
-
-
-def _listed(path: Path) -> str:
-    """A folder with what is in it, so that nobody has to look for the depth."""
-    if not path.is_dir():
-        return str(path)
-    files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-    named = ", ".join(files[:4]) + (f", ... {len(files)} files" if len(files) > 4 else "")
-    return f"{path}/: {named}"
