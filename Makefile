@@ -8,7 +8,7 @@ AARCH64 := $(filter aarch64,$(shell uname -m))
 JOBS ?= 2
 
 .PHONY: demo test test-core test-slow test-long fuzz soak lint bench overhead kernels kernels-check cost fit-kernels plugin
-.PHONY: gpu-pack gpu-check render study edges token-age front card-pictures blas clean
+.PHONY: gpu-pack gpu-check render study edges token-age front card-pictures blas docs clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -108,6 +108,10 @@ front: $(VENV)/dev.done
 card-pictures: $(VENV)/dev.done
 	$(BIN)/python -m tosa_edge.training.study.card_pictures $(ARGS)
 
+# The site, into build/site; it says where a link leads nowhere. To read it: python3 -m http.server -d build/site
+docs: $(VENV)/docs.done
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 # What NumPy's OpenBLAS takes this processor for.
 blas: $(VENV)/core.done
 	$(BIN)/python -m tests.plugins.blas
@@ -116,6 +120,10 @@ $(VENV)/core.done: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/docs.done: $(VENV)/core.done
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	touch $@
 
 $(VENV)/dev.done: $(VENV)/core.done

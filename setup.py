@@ -43,7 +43,10 @@ METRICS = ["prometheus-client>=0.20"]
 BATCH = ["pyarrow>=17", "ray>=2.40"]
 # FFmpeg with libvpx and x264. An extra, since its wheel is built with parts under the GPL (NOTICE).
 RECORD = ["av>=14"]
+# The site of docs/ (`make docs`). MkDocs 2 reads neither the plugins nor the theme.
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings-python>=2,<3"]
 DEV = [
+    *DOCS,
     *TRAIN,
     *RENDER,
     *PLUGINS,
@@ -110,6 +113,7 @@ setup(
         "record": RECORD,
         "metrics": METRICS,
         "batch": BATCH,
+        "docs": DOCS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["tosa-edge = tosa_edge.cli:main"]},

@@ -18,7 +18,7 @@ DOCUMENTS = [
     *ROOT.glob("*.md"),
     *(path for name in (".github", "docs") for path in (ROOT / name).rglob("*.md")),
 ]
-FOLDERS = ("calibration", "docs", "examples", "export", "plugins", "tests", "tosa_edge")
+FOLDERS = ("calibration", "docs", "examples", "export", "plugins", "tests", "tosa_edge", "website")
 FILES = {
     path.relative_to(ROOT).as_posix()
     for folder in (ROOT, *(ROOT / name for name in FOLDERS))

@@ -180,6 +180,10 @@ def test_demo_replaces_a_demo_and_nothing_else(here, monkeypatch):
     assert (here / "demo" / "notes.txt").read_text() == "mine"
     assert call(*RUN, "v.webm", "--out", "mine").exit_code == 0
     refused(call("demo", "--out", "mine"), "mine/summary.json and 1 more are there already")
+    assert not (here / "mine" / "clip.webm").exists()
+    (here / "demo" / "clip.webm").write_text("of the user's")
+    refused(call("demo"), "demo/clip.webm is there already")
+    assert (here / "demo" / "clip.webm").read_text() == "of the user's"
 
 
 def test_build_replaces_its_engine_and_says_so(here):

@@ -71,7 +71,11 @@ def test_demo_uses_the_bundled_model_and_clip(tmp_path, monkeypatch):
     monkeypatch.setattr("tosa_edge.find_model.ASSETS", tmp_path / "assets")
     result = answer("demo", "--out", tmp_path / "demo")
     assert result["frames"] == 6
-    assert sorted(media.left_behind(tmp_path / "demo")) == ["contact_sheet.png", "demo.webm", "summary.json"]
+    assert media.left_behind(tmp_path / "demo") == [
+        *("clip.webm", "contact_sheet.png", "demo.webm", "summary.json")
+    ]
+    left = (tmp_path / "demo" / "clip.webm").read_bytes()
+    assert left == (tmp_path / "assets" / "clip.webm").read_bytes()
     command, _ = next_command()
     assert command in call("demo", "--out", tmp_path / "demo").stderr
 

@@ -11,7 +11,7 @@ from tosa_edge.cli.common import ForceFlag, JsonFlag, emit
 from tosa_edge.console import say
 
 EXAMPLES = (
-    "tosa-edge package tosa_depth_s --for triton -o repository",
+    "tosa-edge package tosa_depth_s:dense --for triton -o repository",
     "tosa-edge package tosa_depth_s:g3 --for container -o image",
 )
 
