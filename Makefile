@@ -8,7 +8,7 @@ AARCH64 := $(filter aarch64,$(shell uname -m))
 JOBS ?= 2
 
 .PHONY: demo test test-core test-slow test-long fuzz soak lint bench overhead kernels kernels-check cost fit-kernels plugin
-.PHONY: gpu-pack gpu-check render study edges token-age front card-pictures blas docs clean
+.PHONY: gpu-pack gpu-check render objects class-head study edges token-age front card-pictures blas docs clean
 
 demo: $(VENV)/core.done
 	$(BIN)/tosa-edge demo --out demo
@@ -87,6 +87,14 @@ gpu-check:
 # Labelled pictures of rooms. ARGS="--out shards --frames 20000"; every program here says with ARGS=--help what it takes.
 render: $(VENV)/dev.done
 	$(BIN)/python -m tosa_edge.training.render $(ARGS)
+
+# A labelled set of single things, for classifiers. ARGS="--out things --assets DIR"
+objects: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.render.objects $(ARGS)
+
+# A linear classifier on an encoder. ARGS="--start dinov2_vits14_pretrain.pth --data things/train -o classifier.safetensors"
+class-head: $(VENV)/dev.done
+	$(BIN)/python -m tosa_edge.training.class_head $(ARGS)
 
 # What skipping tokens costs. ARGS="--weights mine=my_model --data kitchen=DIR --shards held_out -o study.md"
 study: $(VENV)/dev.done
