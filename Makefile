@@ -118,7 +118,7 @@ card-pictures: $(VENV)/dev.done
 
 # The site, into build/site; it says where a link leads nowhere. To read it: python3 -m http.server -d build/site
 docs: $(VENV)/docs.done
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # What NumPy's OpenBLAS takes this processor for.
 blas: $(VENV)/core.done

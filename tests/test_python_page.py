@@ -32,7 +32,7 @@ TWINS = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
 OTHER_NAMES = {"for": "target", "as": "form", "input": "inputs"}
 # What no function takes: it answers, and does not print; and `run` takes its sources in one place.
 NO_PARAMETERS = {"json", "help", "source"}
-SLOW = ("tune", "distill", "train")
+SLOW = {"tune": pytest.mark.long, "distill": pytest.mark.slow, "train": pytest.mark.slow}
 # `bench --against` is another measurement, and has a function of its own.
 AGAINST = {"against", "data", "out", "limit", "force"}
 
@@ -213,9 +213,7 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize(
-    "verb", [pytest.param(v, marks=pytest.mark.slow) if v in SLOW else v for v in (*TWINS, "Frame")]
-)
+@pytest.mark.parametrize("verb", [pytest.param(v, marks=SLOW.get(v, ())) for v in (*TWINS, "Frame")])
 def test_a_block_of_the_page_runs(verb, place, capsys):
     section = SECTIONS[verb] if verb in SECTIONS else PAGE[PAGE.index("## Frame by frame") :]
     before = {path for path in place.rglob("*") if "cache" not in path.parts}
