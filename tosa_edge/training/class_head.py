@@ -31,7 +31,10 @@ from tosa_edge.training.state import compute_type
 
 READS = ("class", "patches")
 BATCH = 16
-STEPS, RATE, DECAY = 400, 0.01, 1e-4
+STEPS, RATE = 300, 0.01
+# Weight of the squared weights. Of 1e-3 to 0.1 the best on a quarter of the models of the made set's `train`,
+# which the head had not seen: 0.507 right, where without it 0.462 are.
+DECAY = 1e-2
 
 
 def under_a_class_head(net: VisionNet, labels: Sequence[str]) -> VisionNet:
@@ -77,11 +80,12 @@ def fit_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Te
     bias = torch.zeros(classes, requires_grad=True)
     number = torch.bincount(labels, minlength=classes).clamp(min=1)
     shares = number.sum() / (classes * number)
-    optimizer = torch.optim.AdamW([weight, bias], lr=RATE, weight_decay=DECAY)
+    optimizer = torch.optim.Adam([weight, bias], lr=RATE)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
         loss = F.cross_entropy(seen @ weight.T + bias, labels, weight=shares, label_smoothing=0.05)
+        loss = loss + DECAY * weight.square().sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -98,6 +102,7 @@ def train_class_head(
     net, said = load_encoder(start, size, name)
     say(said)
     net = under_a_class_head(net, labelled.classes).to(compute_type())
+    net.pixel_mean, net.pixel_std = net.pixel_mean.float(), net.pixel_std.float()
     found, labels, waiting = list[Tensor](), list[int](), list[np.ndarray]()
     for index, (_, picture, label) in enumerate(labelled.samples(refused=refused)):
         waiting.append(fit_for((picture.shape[0], picture.shape[1]), size, "crop").forward(picture))

@@ -1,8 +1,8 @@
 """A labelled set of single things: `python -m tosa_edge.training.render.objects --out DIR`.
 
 Furniture models by what they are, each seen alone in some room. Whole models are held out, not views of them:
-what is in `val` has never been in `train`. The layout is ImageNet's. It is a made set, small and easy,
-for proving that classifiers go through; it is no benchmark.
+what is in `val` has never been in `train`. The layout is ImageNet's. It is a made set, small and hard
+(few models of a class, seen from anywhere), for proving that classifiers go through; it is no benchmark.
 """
 
 from __future__ import annotations
