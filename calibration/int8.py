@@ -69,7 +69,7 @@ def calibrate(
             (graph.info.height, graph.info.width),
             settings.images,
             fit=settings.fit,
-            zoom=graph.info.crop,
+            middle=graph.info.seen,
             flag="--data",
             on_file=lambda done, files: on_step("reading pictures", done, files),
         )

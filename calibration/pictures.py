@@ -13,7 +13,7 @@ import numpy as np
 
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.held_out import refuse_held_out
-from tosa_edge.pictures.fit import fit_for, zoomed
+from tosa_edge.pictures.fit import fit_for, middle_fit
 from tosa_edge.pictures.reading import SUFFIXES
 from tosa_edge.runtime.sources import Source, open_source
 
@@ -28,7 +28,7 @@ def read_pictures(
     most: int,
     *,
     fit: str = "crop",
-    zoom: float = 1.0,
+    middle: float | None = None,
     flag: str = "--images",
     on_file: Callable[[int, int], None] = lambda done, files: None,
 ) -> tuple[np.ndarray, list[str]]:
@@ -36,7 +36,7 @@ def read_pictures(
 
     Args:
         fit: how a frame goes into the graph, as the runtime has it.
-        zoom: the share of both sides that is seen of that, as a classifier wants it.
+        middle: of a classifier, the share of a frame's sides that it sees; then `fit` says nothing.
         flag: what the user calls `path`, for the error that asks for pictures.
         on_file: told how many files are done, of how many.
     """
@@ -50,7 +50,7 @@ def read_pictures(
         try:
             if one.suffix.lower() in SUFFIXES:  # a video is too long to read twice
                 refuse_held_out(one)
-            pictures += _frames(one, size, each, fit, zoom)
+            pictures += _frames(one, size, each, fit, middle)
         except TosaEdgeError as error:
             refused.append(error.what)
         on_file(number, len(files))
@@ -86,15 +86,17 @@ def _is_depth(path: Path) -> bool:
     return head.startswith(_PNG) and head[24:26] == _DEPTH
 
 
-def _frames(path: Path, size: tuple[int, int], most: int, fit: str, zoom: float) -> list[np.ndarray]:
+def _frames(path: Path, size: tuple[int, int], most: int, fit: str, middle: float | None) -> list[np.ndarray]:
     source = open_source(str(path))
     try:
-        return list(_evenly(source, size, most, fit, zoom))
+        return list(_evenly(source, size, most, fit, middle))
     finally:
         source.close()
 
 
-def _evenly(source: Source, size: tuple[int, int], most: int, fit: str, zoom: float) -> Iterator[np.ndarray]:
+def _evenly(
+    source: Source, size: tuple[int, int], most: int, fit: str, middle: float | None
+) -> Iterator[np.ndarray]:
     """A recording that does not know its length is thinned as it grows: every 2nd, every 4th, ..."""
     wanted = set(evenly_spaced(source.frame_count, most)) if source.frame_count else None
     kept: list[np.ndarray] = []
@@ -102,8 +104,9 @@ def _evenly(source: Source, size: tuple[int, int], most: int, fit: str, zoom: fl
     for frame in source:
         if frame.index % step or (wanted is not None and frame.index not in wanted):
             continue
-        seen = fit_for(frame.picture.shape[:2], size, fit)
-        kept.append((seen if zoom == 1 else zoomed(seen, zoom)).forward(frame.picture))
+        shape = frame.picture.shape[:2]
+        seen = fit_for(shape, size, fit) if middle is None else middle_fit(shape, size, middle)
+        kept.append(seen.forward(frame.picture))
         if wanted is None and len(kept) == 2 * most:
             kept, step = kept[::2], 2 * step
     return iter([kept[i] for i in evenly_spaced(len(kept), most)])

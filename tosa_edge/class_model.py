@@ -8,11 +8,11 @@ import numpy as np
 
 from tosa_edge.backends import Backend
 from tosa_edge.backends.opening import open_model
-from tosa_edge.depth_model import as_rgb_uint8, check_answer, check_ports
+from tosa_edge.depth_model import as_rgb_uint8, check_answer, check_ports, is_batch
 from tosa_edge.engine.providers import AUTO
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph_info import GraphInfo
-from tosa_edge.pictures.fit import fit_for, zoomed
+from tosa_edge.pictures.fit import middle_fit
 
 
 class ClassModel:
@@ -43,8 +43,10 @@ class ClassModel:
         return cls(opened.backend, opened.info, opened.label)
 
     def __call__(self, frames: Any) -> np.ndarray:
-        """One picture, uint8 [H, W, 3] RGB -> float32 [classes]; or a list of them -> [B, classes]."""
-        if isinstance(frames, (list, tuple)):
+        """One picture, uint8 [H, W, 3] RGB -> float32 [classes]; or several -> [B, classes]."""
+        if is_batch(frames):
+            if not len(frames):
+                raise TosaEdgeError("the batch holds no frames", "Give at least one: [1, H, W, 3].")
             return self._together([as_rgb_uint8(frame) for frame in frames])
         return self._together([as_rgb_uint8(frames)])[0]
 
@@ -59,8 +61,7 @@ class ClassModel:
     def fitted(self, picture: np.ndarray) -> np.ndarray:
         """What the graph sees of a picture: its middle, at the graph's size."""
         size = self.info.height, self.info.width
-        fit = fit_for((picture.shape[0], picture.shape[1]), size, "crop")
-        return zoomed(fit, self.info.crop).forward(picture)
+        return middle_fit((picture.shape[0], picture.shape[1]), size, self.info.crop).forward(picture)
 
     def close(self) -> None:
         if not self._closed:

@@ -90,6 +90,11 @@ class GraphInfo:
         return self.output == LOGITS
 
     @property
+    def seen(self) -> float | None:
+        """Of a classifier, the share of a frame's sides that it sees."""
+        return self.crop if self.classifies else None
+
+    @property
     def answer(self) -> str:
         """The name of the output that the model is for; the others say how tokens were treated."""
         return "logits" if self.classifies else "depth"

@@ -79,6 +79,11 @@ class Way:
         return f"{self.way}{shares.get(self.way, '')}:{self.layers[0]}-{self.layers[-1]}/{self.anew}"
 
 
+def fused_rows(share: float, rows: int) -> int:
+    """How many of so many rows become one: two at least, since one would stay as it is."""
+    return min(rows, max(2, round(share * rows)))
+
+
 def split_layers(layers: range, runs: int) -> list[range]:
     """Layers in so many runs of nearly the same length."""
     ends = [len(layers) * n // runs for n in range(runs + 1)]
@@ -110,7 +115,7 @@ def _parse(text: str) -> Way:
     if not found or first > last:
         raise TosaEdgeError(
             f"{text[:40]!r} is no way to represent tokens",
-            "Write it like pairs:3-11/3, quads:6-11, windows=0.2,0.5:3-11/3 or groups=0.2:2-11/3.",
+            "Write it like pairs:3-11, quads:6-11, windows=0.2,0.5:3-11, groups=0.2:2-11/3 or fused=0.3:4-9.",
         )
     kind = found[1].partition("=")[0]
     layers = tuple(range(first, last + 1))

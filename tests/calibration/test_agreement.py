@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.calibration.make import pictures, tiny_graph
-from tosa_edge.calibration.agreement import FAR, NEAR, as_room, compare, outputs_of
+from tosa_edge.calibration.agreement import FAR, NEAR, as_room, compare, outputs_of, shared_probability
 
 DEPTH = np.add.outer(np.linspace(0, 3, 40), np.linspace(0, 1, 60)).astype(np.float32)
 KEPT = np.arange(12).reshape(1, 2, 6)
@@ -51,3 +51,13 @@ def test_relative_depth_is_laid_out_as_a_room():
     assert room[0, 0] > room[-1, -1]  # larger is nearer
     assert np.percentile(room, [2, 98]) == pytest.approx([NEAR, FAR], rel=0.02)
     assert np.isfinite(as_room(np.full((4, 4), 7.0))).all()
+
+
+def test_classes_agree_by_the_probability_that_both_give():
+    exact = np.array([2.0, 0.0, 0.0])
+    assert shared_probability(exact + 7, exact) == (pytest.approx(1), pytest.approx(0))
+    flat = shared_probability(np.zeros(3), exact)[0]
+    p = np.exp(exact) / np.exp(exact).sum()
+    assert flat == pytest.approx(2 * p[1] + 1 / 3)
+    other = np.array([0.0, 2.0, 0.0])
+    assert compare([{"logits": other[None]}], [{"logits": exact[None]}], "class_logits").share < flat

@@ -59,6 +59,8 @@ def test_top1_is_how_often_the_first_class_is_right(model, data):
         ]
     assert found["top1"] == pytest.approx(np.mean(right), abs=1e-4)
     assert found["top5"] == pytest.approx(np.mean(five), abs=1e-4)
+    each = [np.mean(right[2 * number : 2 * number + 2]) for number in range(7)]
+    assert found["mean_of_classes"] == pytest.approx(np.mean(each), abs=1e-4)
     assert found["top5"] > 0
 
 
@@ -103,6 +105,21 @@ def test_what_takes_a_classifier_for_a_depth_model(model, data):
         ClassModel.load("tosa_depth_s:dense")
 
 
+def test_calibration_sees_what_the_model_will_see(model, tmp_path):
+    """The middle of a wide picture, and no bars."""
+    from tosa_edge.calibration.pictures import read_pictures
+    from tosa_edge.validate.pictures import validation_pictures
+
+    (tmp_path / "ant").mkdir()
+    picture = np.random.default_rng(0).integers(0, 255, (90, 300, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "ant/0.png"), picture[..., ::-1])
+    with ClassModel.load(f"{model}:dense") as loaded:
+        info, seen = loaded.info, loaded.fitted(picture)
+    read, _ = read_pictures(tmp_path, (info.height, info.width), 4, fit="letterbox", middle=info.seen)
+    assert np.array_equal(read[0], seen)
+    assert np.array_equal(validation_pictures(info, tmp_path)[0], seen)
+
+
 def test_labels_that_it_does_not_know(model, tmp_path):
     folder = labelled(tmp_path / "d", ("ant", "zebra"))
     assert "knows no class 'zebra'" in refusal("evaluate", str(model), "--data", str(folder))
@@ -117,12 +134,19 @@ def test_int8_and_its_agreement(model, data, tmp_path):
     assert told("evaluate", str(out), "--data", str(data))["n"] == 14
 
 
+def test_options_of_another_measurement_are_refused(model, data):
+    against = ("bench", str(model), "--against", "--data", str(data))
+    assert "--profile" in refusal(*against, "--profile")
+    assert "--data and --limit are for --against" in refusal("bench", str(model), "--data", str(data))
+    assert "by pictures" in refusal("bench", str(model), "--against")
+
+
 @pytest.mark.slow
 def test_engines_are_validated_by_what_they_answer(model, data, tmp_path):
     engines = tmp_path / "engines"
-    built = told("build", f"{model}:g1", "--precision", "fp32", "--out-dir", str(engines))
-    engine = str(Path(built["engine"]) if "engine" in built else next(engines.glob("*.onnx")))
-    found = told("validate", engine, "--data", str(data))
+    told("build", f"{model}:g1", "--precision", "fp32", "-o", str(engines))
+    (engine,) = engines.glob("*.onnx")
+    found = told("validate", str(engine), "--data", str(data))
     names = {check["name"] for check in found["checks"]}
     assert {"logits_error", "kept_overlap_worst", "top1", "top1_drop", "top5_reference"} <= names
     assert found["passed"]

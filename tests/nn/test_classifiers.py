@@ -16,7 +16,7 @@ from tests.nets import random_image
 from tests.nn.test_transformers import randomised
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.nn.facts import Told
-from tosa_edge.nn.weights import load_net, save_as_ours
+from tosa_edge.nn.weights import load_encoder, load_net, save_as_ours
 
 CLASSES = 10
 SMALL = {"depth": 4, "num_classes": CLASSES}
@@ -150,6 +150,45 @@ def test_timms_configuration_says_what_pictures_it_wants(timm, tmp_path):
     assert config.labels == tuple(names)
     (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": {**about, "mean": [2, 0, 0]}}))
     refused("mean", "Download it again", lambda: load_net(tmp_path / "model.safetensors"))
+
+
+def test_transformers_say_it_beside_the_file(timm, tmp_path):
+    model = of_timm(timm, "vit_tiny_patch16_224")
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    about = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"height": 224, "width": 224}}
+    beside = tmp_path / "preprocessor_config.json"
+    beside.write_text(json.dumps(about))
+    config = load_net(tmp_path / "model.safetensors").config
+    assert (config.mean, config.std, config.crop) == ((0.5,) * 3, (0.5,) * 3, 1.0)
+    sizes = {"do_center_crop": True, "size": {"shortest_edge": 256}, "crop_size": {"height": 224}}
+    beside.write_text(json.dumps({**about, **sizes}))
+    assert load_net(tmp_path / "model.safetensors").config.crop == 0.875
+
+
+def test_registers_under_a_linear_classifier_of_metas(timm, tmp_path):
+    model = of_timm(timm, "vit_small_patch14_reg4_dinov2")
+    state = {name.replace("reg_token", "register_tokens"): t for name, t in model.state_dict().items()}
+    # Their class token has its position apart.
+    position = torch.cat((torch.zeros(1, 1, 384), state["pos_embed"]), dim=1)
+    state = {f"backbone.{n}": t for n, t in state.items() if not n.startswith("head.")}
+    state["backbone.pos_embed"] = position
+    state |= {f"linear_head.{n}": t for n, t in model.head.state_dict().items()}
+    torch.save(state, tmp_path / "reg4_lc.pth")
+    assert agree(tmp_path / "reg4_lc.pth", model).config.registers == 4
+
+
+def test_a_classifier_that_is_not_dinov2_is_no_encoder(timm, tmp_path):
+    for name in ("deit_tiny_patch16_224", "deit3_small_patch16_224"):
+        save_file(of_timm(timm, name).state_dict(), tmp_path / "m.safetensors")
+        refused(
+            "is to be DINOv2's",
+            "tosa-edge export",
+            lambda: load_encoder(tmp_path / "m.safetensors", (64, 64)),
+        )
+    dino = of_timm(timm, "vit_small_patch14_dinov2")
+    save_file(dino.state_dict(), tmp_path / "m.safetensors")
+    _, said = load_encoder(tmp_path / "m.safetensors", (70, 70))
+    assert "which is dropped" in said
 
 
 def test_ours_again_is_the_same_model(timm, tmp_path):

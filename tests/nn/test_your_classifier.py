@@ -32,6 +32,7 @@ def deit(timm, tmp_path):
 def test_every_command_of_the_page_works_as_it_stands(deit, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     labelled(tmp_path / "pictures", ("ant", "bee", "cat"), each=3)
+    labelled(tmp_path / "photos", ("any", "other"), each=2)
     every = rivals.rivals
     monkeypatch.setattr(rivals, "rivals", lambda config: every(config)[:2])  # of tracing each takes seconds
     lines = commands(PAGE)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tosa_edge.training.losses import (
     attention_divergence,
     canonical,
+    class_divergence,
     depth_loss,
     gradient_matching,
     inverse_depth,
@@ -37,6 +38,16 @@ def test_what_has_no_reading_has_no_say(seed):
     torch.testing.assert_close(
         scale_and_shift_invariant(scribbled, depth), scale_and_shift_invariant(prediction, depth)
     )
+
+
+def test_classes_are_taught_by_their_probabilities():
+    """Nothing where they are alike, whatever is added to all logits; else the Kullback-Leibler divergence."""
+    target = torch.tensor([[1.0, 0.0, -1.0], [0.0, 0.0, 3.0]])
+    assert class_divergence(target + 5, target).item() == pytest.approx(0, abs=1e-6)
+    logits = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    p = target[0].softmax(0)
+    expected = float((p * (p.log() - torch.full((3,), 1 / 3).log())).sum()) / 2
+    assert class_divergence(logits, target).item() == pytest.approx(expected)
 
 
 def test_a_picture_without_readings_gives_no_gradient():

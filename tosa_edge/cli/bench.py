@@ -10,6 +10,7 @@ import typer
 from tosa_edge.cli.common import ForceFlag, JsonFlag, ProviderOption, emit, require_all, say_refused
 from tosa_edge.cli.tables import print_table, unsigned_zero
 from tosa_edge.console import answers, counted
+from tosa_edge.errors import TosaEdgeError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,6 +67,13 @@ def main(
     forms alternate along the clip instead, tokens chosen at every frame or at some: speed and accuracy.
     With --against, ways to save tokens stand side by side on one model: the paper's, ours, ToMe, EViT, lot.
     """
+    if against and (profile or clip is not None or provider != "auto"):
+        raise TosaEdgeError(
+            "--against times ways of one model in ONNX Runtime on the CPU",
+            "Leave --profile, --clip and --provider out.",
+        )
+    if not against and (data is not None or limit is not None):
+        raise TosaEdgeError("--data and --limit are for --against", "Add --against, or leave them out.")
     if against:
         from tosa_edge.cli.bench_against import against as side_by_side
 

@@ -48,7 +48,6 @@ def main(out: OutOption = Path("demo"), force: ForceFlag = False, as_json: JsonF
             say=say,
         )
     write_bytes(clip, film)
-    result["outputs"].append(str(clip))
     say_result(result)
     command, what = next_command()
     console.print(f"Open {out / 'demo.webm'} in a browser. Then: {command}   ({what})", soft_wrap=True)

@@ -34,7 +34,9 @@ DataOption = Annotated[
 TaskOption = Annotated[
     str, typer.Option("--task", help="depth or classification: what the model has to be for.")
 ]
-LimitOption = Annotated[Optional[int], typer.Option("--limit", min=1, help="Only the first frames.")]
+LimitOption = Annotated[
+    Optional[int], typer.Option("--limit", min=1, help="Only the first frames; of classes, evenly spread.")
+]
 PrefixOption = Annotated[str, typer.Option("--prefix", help="Only frames whose name begins with this.")]
 FitOption = Annotated[str, typer.Option("--fit", help="letterbox, stretch or crop.")]
 

@@ -64,7 +64,7 @@ def main(
         )
     _say(result, answers(as_json))
     if result["model"]:
-        say(f"chosen: {result['chosen']}   next: tosa-edge run 0 --model {result['model']}")
+        say(f"chosen: {result['chosen']}   next: tosa-edge inspect {result['model']}")
         say(f"to win back what it loses: {result['distill']}")
     say(f"wrote {result['summary']} and {result['chart']}")
     emit(result, as_json)

@@ -40,7 +40,8 @@ def validation_labels(path: Path) -> tuple[tuple[str, ...], list[int]]:
         raise TosaEdgeError(f"{folder} has no labels for ImageNet's pictures", _REMEDY)
     table = _table(folder)
     names = tuple(sorted(set(table.values())))
-    place = {number: names.index(wnid) for number, wnid in table.items()}
+    order = {wnid: number for number, wnid in enumerate(names)}
+    place = {number: order[wnid] for number, wnid in table.items()}
     labels = []
     for line, text in enumerate(truth.decode("latin-1").split("\n"), 1):
         if not (text := text.strip()):

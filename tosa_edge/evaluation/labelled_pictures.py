@@ -5,6 +5,7 @@ Nothing is unpacked, and no name in an archive is taken for a path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,15 +86,16 @@ class LabelledPictures:
         return {number: number for number in range(len(self.classes))}
 
 
-def open_labelled(path: Path) -> LabelledPictures:
-    """A folder of classes (or one that has `val/`), or where ImageNet's validation archive lies."""
+def open_labelled(path: Path, part: str = "val") -> LabelledPictures:
+    """A folder of classes (or one that has a folder `part` of them), or where ImageNet's validation archive
+    lies."""
     if not path.exists():
         raise TosaEdgeError(f"there is no {path}", LAYOUTS)
     if is_imagenet(path):
         return _imagenet(path)
     if not path.is_dir():
         raise TosaEdgeError(f"{path} is neither a folder nor ImageNet's archive", LAYOUTS)
-    root = path / "val" if (path / "val").is_dir() else path
+    root = path / part if (path / part).is_dir() else path
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
         raise TosaEdgeError(f"{root} has no folders of classes", LAYOUTS)
@@ -122,7 +124,7 @@ def _imagenet(path: Path) -> LabelledPictures:
     else:
         files = {p.name: p for p in folder.glob("ILSVRC2012_val_*.JPEG")}
         items = [(name, _label(name, labels, path), _from_file(files[name])) for name in sorted(files)]
-    if len(items) != len(labels):
+    if len({name for name, *_ in items}) != len(labels) or len(items) != len(labels):
         raise TosaEdgeError(
             f"{path} has {len(items)} pictures and {len(labels)} labels",
             "Download the one that is too short.",
@@ -151,8 +153,8 @@ def _from_archive(archive: Path, begin: int, size: int, name: str) -> Read:
 
 def _label(name: str, labels: Sequence[int], where: Path) -> int:
     """`ILSVRC2012_val_00000001.JPEG` is the first."""
-    digits = name.removeprefix("ILSVRC2012_val_").removesuffix(".JPEG")
-    number = int(digits) if len(digits) == 8 and digits.isdecimal() else 0
+    found = re.fullmatch(r"ILSVRC2012_val_([0-9]{8})\.JPEG", name)
+    number = int(found[1]) if found else 0
     if not 1 <= number <= len(labels):
         raise TosaEdgeError(
             f"{where} holds {name[:60]!a}, which no label is for",

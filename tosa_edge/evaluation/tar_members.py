@@ -17,7 +17,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.files import open_file
 
 _MOST_HEADER = 1 << 20  # bytes that a header may have: names in it are short
-_MOST_MEMBERS = 1 << 21  # ImageNet's training pictures are 1.3 million
+_MOST_MEMBERS = 1 << 17  # ImageNet's validation pictures are 50,000
 # A chain of extensions is read by recursion.
 _ERRORS = (tarfile.TarError, ValueError, OSError, OverflowError, RecursionError)
 

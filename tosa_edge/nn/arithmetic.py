@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tosa_edge.nn.config import ModelConfig
 from tosa_edge.nn.represented import counts
-from tosa_edge.row_sharing import ONGOING, Way
+from tosa_edge.row_sharing import ONGOING, Way, fused_rows
 
 
 def attention_cost(config: ModelConfig, tokens: int) -> int:
@@ -37,7 +37,7 @@ def rows_by_layer(config: ModelConfig, ways: tuple[Way, ...]) -> list[int]:
                 _, pairs, one = counts(windows, way.whole, way.pairs)
                 rows[layer] = everything - 2 * pairs - 3 * one
             elif layer in way.starts and way.way == "fused":
-                left -= round(way.merged * left) - 1
+                left -= fused_rows(way.merged, left) - 1
             elif layer in way.starts:
                 left -= min(left // 2, round(way.merged * config.tokens))
             if way.way in ONGOING:

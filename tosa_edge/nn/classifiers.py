@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _WEIGHT, _BIAS, _DISTILLED = "head.classes.weight", "head.classes.bias", "head.distilled"
 _POSITIONS = "encoder.pos_embed"
 _DISTILLATION = ("dist_token", "distillation_token")
-# What timm's hub files say beside the weights; a file alone is taken to be of ImageNet's statistics.
-_CROPS = {224: 0.9}  # of DeiT and DeiT-III at that size; all others see the whole square
+# Of a file alone: DeiT and DeiT-III at 224 are published with it, and so are most of timm's; DINOv2 and what
+# is larger see the whole square.
+_CROPS = {224: 0.9}
 
 
 def classifier(reader: Reader, told: Told, size: tuple[int, int] | None) -> Foreign:
@@ -51,7 +52,7 @@ def classifier(reader: Reader, told: Told, size: tuple[int, int] | None) -> Fore
     if "linear_head" in reader.layout.stored(_WEIGHT)[0]:  # Meta's own of DINOv2
         positions = "offset"
     if fed not in (dim, 2 * dim) or (distilled and fed != dim):
-        raise reader.refused(f"its head reads {fed} numbers of tokens {dim} wide", READ)
+        raise reader.refused(f"its head reads {fed} numbers of tokens {dim} wide, and not one layer's", READ)
     height, width = size or (side * patch, side * patch)
     config = reader.config(
         prefix,
@@ -80,6 +81,8 @@ def classifier(reader: Reader, told: Told, size: tuple[int, int] | None) -> Fore
         }
     sources, _ = reader.match(wanted, config.family)
     said = f"{reader.path.name} is read as {config.family}, {classes} classes"
+    if "mean" not in facts:
+        said += ", trained on pictures of ImageNet's mean and deviation (assumed)"
     return Foreign(config, said, sources, prefix)
 
 
@@ -112,9 +115,16 @@ def _tokens_with_a_position(reader: Reader) -> int:
 
 
 def _facts_beside(path: Path, classes: int) -> dict[str, Any]:
-    """What `config.json` of timm's or transformers' files says of pictures and classes."""
-    raw = beside(path)
+    """What timm's or transformers' files beside it say of pictures and classes."""
+    raw, seen = beside(path), beside(path, "preprocessor_config.json")
     pictures = raw.get("pretrained_cfg", {})
+    if "image_mean" in seen and "image_std" in seen:  # transformers'
+        pictures = {"mean": seen["image_mean"], "std": seen["image_std"], "crop_pct": 1.0}
+        whole, part = seen.get("size"), seen.get("crop_size")
+        if seen.get("do_center_crop") and isinstance(whole, dict) and isinstance(part, dict):
+            longer, shorter = whole.get("shortest_edge"), part.get("height")
+            if isinstance(longer, int) and isinstance(shorter, int) and 0 < shorter <= longer:
+                pictures["crop_pct"] = shorter / longer
     names = raw.get("label_names") or raw.get("id2label")
     if isinstance(names, dict):
         names = [names.get(str(index)) for index in range(len(names))]

@@ -150,6 +150,15 @@ class ModelConfig:
             raise ValueError(f"max_depth {self.max_depth:g} is not for {self.output} of a {self.head} head")
 
     @property
+    def classifies(self) -> bool:
+        return self.output == LOGITS
+
+    @property
+    def seen(self) -> float | None:
+        """Of a classifier, the share of a frame's sides that it sees."""
+        return self.crop if self.classifies else None
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Patches down and across."""
         return self.height // self.patch, self.width // self.patch

@@ -159,5 +159,5 @@ class Encoder(nn.Module):
         layers = [self.block(layer) for layer in range(self.config.layers)]
         stack = Stack(layers, grid, self.prefix, lambda layer, qkv: self.select(layer, qkv, pattern, grid))
         tapped, found = stack.run(self.embed(image), pattern, self.config.head_layers, kept)
-        first = 0 if self.config.head == "linear" else self.prefix
+        first = 0 if self.config.classifies else self.prefix
         return [self.norm(x)[:, first:] for x in tapped], found

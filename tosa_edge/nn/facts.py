@@ -142,9 +142,9 @@ def read_config(path: Path) -> dict[str, Any]:
     return raw if raw.get("model_type") in _MODELS else {}
 
 
-def beside(path: Path) -> dict[str, Any]:
-    """The `config.json` beside a checkpoint, whoever wrote it; empty where there is none."""
-    config = path.parent / "config.json"
+def beside(path: Path, name: str = "config.json") -> dict[str, Any]:
+    """That file beside a checkpoint, whoever wrote it; empty where there is none."""
+    config = path.parent / name
     if not config.is_file():
         return {}
     try:

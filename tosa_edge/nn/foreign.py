@@ -57,6 +57,11 @@ def whole_model(stored: Stored, told: Told | None = None, size: tuple[int, int] 
 def encoder_of(stored: Stored, size: tuple[int, int], name: str = "model") -> Foreign:
     """A checkpoint's encoder under a head of ours; `said` tells of a head that is dropped."""
     reader = Reader(stored)
+    if reader.family.classifies and not reader.is_dinov2():
+        raise TosaEdgeError(
+            f"{stored.path} is {reader.family.name}, and an encoder is to be DINOv2's",
+            "Give one of DINOv2's; as a classifier it is read by: tosa-edge export.",
+        )
     config = reader.encoder(size, name)
     wanted = {f"encoder.{name}": shape for name, shape in encoder_shapes(config).items()}
     sources, dropped = reader.match(wanted, reader.family.name, head_too=True)
@@ -105,6 +110,12 @@ class Reader:
             selectors=False,
         )
         return config, facts.said.replace(facts.family, label, 1)
+
+    def is_dinov2(self) -> bool:
+        """Its layers have scales, and its positions are of a class token and a square."""
+        places = self.shape("encoder.pos_embed", 3)[1] - 1
+        scaled = self.layout.stored("encoder.blocks.0.ls1.gamma")[0] in self.shapes
+        return scaled and math.isqrt(places) ** 2 == places
 
     def encoder(self, size: tuple[int, int], name: str) -> ModelConfig:
         layers = self.layers()

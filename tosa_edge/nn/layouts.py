@@ -114,7 +114,8 @@ def layout_of(kind: str, names: Iterable[str]) -> Layout:
 def _timm(names: list[str]) -> Layout:
     """Also Meta's, whose DeiT-III has other names for its scales, and DINOv2's linear classifiers."""
     encoder = _before("cls_token", names)
-    token = "dist_token" if f"{encoder}dist_token" in names else "reg_token"
+    known = ("dist_token", "register_tokens", "reg_token")
+    token = next((name for name in known if f"{encoder}{name}" in names), known[-1])
     rules: _Rules = ((r"^register_tokens$", token),)
     if f"{encoder}blocks.0.gamma_1" in names:
         rules += ((r"\.ls([12])\.gamma$", r".gamma_\1"),)

@@ -27,7 +27,7 @@ from tosa_edge.nn.tosa import (
     split_heads,
     with_prefix,
 )
-from tosa_edge.row_sharing import ONGOING, Way
+from tosa_edge.row_sharing import ONGOING, Way, fused_rows
 
 Layer = Any
 LOT = "lot"
@@ -112,7 +112,7 @@ class Stack:
             attended = previous_importance(
                 qkv, num_heads=attn.num_heads, query_stride=qkv.shape[1], scale=attn.scale
             )
-            count = round(way.merged * (rows.shape[1] - self.prefix))
+            count = fused_rows(way.merged, rows.shape[1] - self.prefix)
             return fuse(rows, attended, by, self.prefix, count)
         keys = split_heads(qkv, attn.num_heads)[1].mean(1)
         known = share.log_size if share else None

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from tosa_edge.depth_model import require_depth
 from tosa_edge.engine.load import load_graph
 from tosa_edge.errors import TosaEdgeError
 from tosa_edge.graph import LoadedGraph
@@ -41,6 +42,7 @@ def for_planes(graph: LoadedGraph, proto: onnx.ModelProto) -> onnx.ModelProto:
             f"{graph.label} wants the tokens that were kept beside the picture, which nvinfer has not",
             "Package a form that chooses them itself.",
         )
+    require_depth(graph.info, graph.label)
     made = onnx.ModelProto()
     made.CopyFrom(proto)
     for node in made.graph.node:

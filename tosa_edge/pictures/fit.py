@@ -91,8 +91,10 @@ def fit_for(frame_size: tuple[int, int], size: tuple[int, int], mode: str) -> Fi
     return Fit(frame_size, size, Box(0, 0, H, W), Box(0, 0, h, w))
 
 
-def zoomed(fit: Fit, share: float) -> Fit:
-    """Sees only that share of both sides of what it saw, from the middle."""
+def middle_fit(frame_size: tuple[int, int], size: tuple[int, int], share: float) -> Fit:
+    """What a classifier sees of a frame: of the largest box of the graph's proportions that share of both
+    sides, from the middle."""
+    fit = fit_for(frame_size, size, "crop")
     box = fit.source
     inner = _centred((box.height, box.width), (round(box.height * share), round(box.width * share)))
     return replace(fit, source=Box(box.top + inner.top, box.left + inner.left, inner.height, inner.width))

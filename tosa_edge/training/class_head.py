@@ -8,6 +8,8 @@ The features are computed once; then the head is a logistic regression on all of
 from __future__ import annotations
 
 import argparse
+import copy
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tosa_edge.console import say
+from tosa_edge.errors import TosaEdgeError, exit_code_of
+from tosa_edge.evaluation.held_out import refuse_held_out
 from tosa_edge.evaluation.labelled_pictures import open_labelled
 from tosa_edge.graph_info import LOGITS
 from tosa_edge.nn.class_head import ClassHead
@@ -27,6 +31,7 @@ from tosa_edge.nn.weights import load_encoder, save_net
 from tosa_edge.output_paths import refuse_overwrites
 from tosa_edge.pictures.fit import fit_for
 from tosa_edge.progress import progress
+from tosa_edge.runtime.sources.address import two_sides
 from tosa_edge.training.state import compute_type
 
 READS = ("class", "patches")
@@ -98,23 +103,28 @@ def train_class_head(
     start: Path, data: Path, size: tuple[int, int], name: str, on_picture: Callable[[int], None]
 ) -> tuple[VisionNet, float, list[str]]:
     """The classifier, its loss, and what could not be read."""
-    labelled, refused = open_labelled(data), list[str]()
+    labelled, refused = open_labelled(data, "train"), list[str]()
+    for path in sorted(data.rglob("*")) if data.is_dir() else ():
+        refuse_held_out(path)
     net, said = load_encoder(start, size, name)
     say(said)
-    net = under_a_class_head(net, labelled.classes).to(compute_type())
-    net.pixel_mean, net.pixel_std = net.pixel_mean.float(), net.pixel_std.float()
+    net = under_a_class_head(net, labelled.classes)
+    # The copy computes, and is rounded; its constants of the normalisation are not.
+    fast = copy.deepcopy(net).to(compute_type())
+    fast.pixel_mean, fast.pixel_std = net.pixel_mean, net.pixel_std
     found, labels, waiting = list[Tensor](), list[int](), list[np.ndarray]()
     for index, (_, picture, label) in enumerate(labelled.samples(refused=refused)):
         waiting.append(fit_for((picture.shape[0], picture.shape[1]), size, "crop").forward(picture))
         labels.append(label)
         if len(waiting) == BATCH:
-            found.append(features_of(net, np.stack(waiting)))
+            found.append(features_of(fast, np.stack(waiting)))
             waiting = []
         on_picture(index)
     if waiting:
-        found.append(features_of(net, np.stack(waiting)))
+        found.append(features_of(fast, np.stack(waiting)))
+    if not found:
+        raise TosaEdgeError(f"no picture of {data} can be read", "Copy or download them again.")
     weight, bias, loss = fit_head(torch.cat(found), torch.tensor(labels), len(labelled.classes))
-    net = net.float()
     assert isinstance(net.head, ClassHead)
     with torch.no_grad():
         net.head.classes.weight.copy_(weight)
@@ -122,7 +132,7 @@ def train_class_head(
     return net, loss, refused
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tosa_edge.training.class_head", description="A classifier from an encoder."
     )
@@ -132,10 +142,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, help="weights.safetensors")
     parser.add_argument("--force", action="store_true")
     args = parser.parse_args(argv)
-    height, width = (int(side) for side in args.size.split("x"))
+    try:
+        height, width = two_sides(args.size)
+    except ValueError:
+        parser.error(f"--size {args.size} is not HEIGHTxWIDTH")
+    return exit_code_of(lambda: _train(args, (height, width)))
+
+
+def _train(args: argparse.Namespace, size: tuple[int, int]) -> None:
     refuse_overwrites([args.out], [args.start, args.data], force=args.force)
-    with progress("features", len(open_labelled(args.data)), "pictures") as step:
-        net, loss, refused = train_class_head(args.start, args.data, (height, width), args.out.stem, step)
+    with progress("features", len(open_labelled(args.data, "train")), "pictures") as step:
+        net, loss, refused = train_class_head(args.start, args.data, size, args.out.stem, step)
     save_net(net, args.out)
     say(f"wrote {args.out}: {net.config.classes} classes, loss {loss:.3f}")
     for line in refused:
@@ -143,4 +160,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -109,7 +109,7 @@ def _train_student(
     rates = {n: recipe.rate * (".selectors." not in n) for n, _ in net.named_parameters()}
     masters = Masters(net, rates, weight_decay=0.01, average=0.99)
     ways = parse_ways(recipe.ways, net.config.layers) if recipe.ways else None
-    classifies = net.config.head == "linear"
+    classifies = net.config.classifies
     name, distance = ("classes", class_divergence) if classifies else ("depth", depth_distance)
 
     def losses_of(step: int) -> dict[str, Tensor]:

@@ -48,7 +48,7 @@ def chart(points: Sequence[Point], best: Sequence[Point], title: str) -> str:
         _text(
             MARGIN,
             MARGIN + HEIGHT + 42,
-            "times as fast as dense; upwards: depth that dense has and this loses",
+            "times as fast as dense; upwards: what dense has and this loses",
         )
     )
     size = f'width="{WIDTH + 3 * MARGIN}" height="{HEIGHT + 2 * MARGIN}"'

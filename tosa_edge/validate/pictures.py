@@ -16,7 +16,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.depth_data import find_pairs
 from tosa_edge.evaluation.labelled_pictures import open_labelled
 from tosa_edge.find_model import ASSETS
-from tosa_edge.pictures.fit import fit_for
+from tosa_edge.pictures.fit import Fit, fit_for, middle_fit
 from tosa_edge.pictures.reading import read_picture
 
 if TYPE_CHECKING:
@@ -50,8 +50,13 @@ def validation_pictures(
         there = [frame for frame in frames if frame is not None]
     if not there:
         raise TosaEdgeError(f"no picture in {data} can be read", "Copy or download them again.")
-    fit = "crop" if info.classifies else _FIT
-    return np.stack([fit_for((f.shape[0], f.shape[1]), size, fit).forward(f) for f in there])
+    return np.stack([_fit((f.shape[0], f.shape[1]), info).forward(f) for f in there])
+
+
+def _fit(shape: tuple[int, int], info: GraphInfo) -> Fit:
+    """As the runtime does it unless told otherwise."""
+    size = (info.height, info.width)
+    return middle_fit(shape, size, info.crop) if info.classifies else fit_for(shape, size, _FIT)
 
 
 def _read(path: Path, refused: list[str] | None) -> np.ndarray | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tosa_edge.progress import OnStep
 
 TABLE, CHART = "against.json", "against.svg"
-MOST, MOST_OF_DEPTH = 2000, 64  # pictures that are held in memory; of depth each is compared pixel by pixel
+MOST_BYTES, MOST_OF_DEPTH = 1 << 29, 64  # of pictures in memory; of depth each is compared pixel by pixel
 
 
 def compare_ways(
@@ -40,7 +40,7 @@ def compare_ways(
         data: for a classifier, pictures with classes: CLASS/NAME.jpg, or ImageNet's validation archive; else
             pictures or a video.
         out: the folder for the table, `against.json`, and the picture, `against.svg`.
-        limit: at most so many pictures, evenly spread.
+        limit: at most so many pictures, evenly spread; more than fit into 512 MB are not taken.
         rounds: how often each way is timed, in turn.
         threads: of the CPU; 0 is one for each core.
         force: write into a folder that holds other things.
@@ -69,7 +69,7 @@ def compare_ways(
         checkpoint, net, pictures, labels, rounds=rounds, threads=threads, on_step=on_step
     )
     about = {"model": str(model), "pictures": len(pictures), "top1": top1, "rounds": rounds}
-    return {**about, **_keep(points, place), "refused": refused}
+    return _keep(points, place, {**about, "refused": refused})
 
 
 def _is_ours(folder: Path) -> bool:
@@ -84,31 +84,35 @@ def _pictures(
 
     from tosa_edge.calibration.pictures import read_pictures
     from tosa_edge.evaluation.labelled_pictures import open_labelled
-    from tosa_edge.pictures.fit import fit_for, zoomed
+    from tosa_edge.pictures.fit import middle_fit
 
     size, refused = (config.height, config.width), list[str]()
-    if config.head != "linear":
-        pictures, refused = read_pictures(data, size, min(limit or MOST, MOST_OF_DEPTH), flag="--data")
+    if not config.classifies:
+        pictures, refused = read_pictures(
+            data, size, min(limit or MOST_OF_DEPTH, MOST_OF_DEPTH), flag="--data"
+        )
         return pictures, None, refused
-    samples = open_labelled(data).samples(config.labels, config.classes, most=limit or MOST, refused=refused)
+    room = MOST_BYTES // (3 * size[0] * size[1])
+    most = min(limit or room, room)
+    samples = open_labelled(data).samples(config.labels, config.classes, most=most, refused=refused)
     seen, labels = [], []
     for _, picture, label in samples:
-        fit = zoomed(fit_for((picture.shape[0], picture.shape[1]), size, "crop"), config.crop)
-        seen.append(fit.forward(picture))
+        seen.append(middle_fit((picture.shape[0], picture.shape[1]), size, config.crop).forward(picture))
         labels.append(label)
     if not seen:
         raise TosaEdgeError(refused[0] if refused else f"{data} holds no pictures", "Give --data another.")
     return np.stack(seen), np.array(labels), refused
 
 
-def _keep(points: list[Any], out: Path) -> dict[str, Any]:
+def _keep(points: list[Any], out: Path, about: dict[str, Any]) -> dict[str, Any]:
     from tosa_edge import machine
     from tosa_edge.atomic_files import write_bytes
     from tosa_edge.tuning.chart import chart
     from tosa_edge.tuning.front import front
 
     facts, best = machine.facts(), front(points)
-    result = {"rows": [{**vars(point), "best": point in best} for point in points], "machine": facts}
+    rows = [{**vars(point), "best": point in best} for point in points]
+    result = {**about, "rows": rows, "machine": facts}
     write_bytes(out / TABLE, (json.dumps(result, indent=2) + "\n").encode())
     title = f"{facts['cpu']}, {facts['cores']} cores, ONNX Runtime, float32"
     write_bytes(out / CHART, chart(points, best, title).encode())

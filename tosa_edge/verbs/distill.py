@@ -80,7 +80,7 @@ def distill_model(
         pictures, refused = shards.pictures((config.height, config.width), most), shards.refused
     else:
         own = config.height, config.width
-        pictures, refused = read_pictures(pictures_at, own, most, zoom=config.crop)
+        pictures, refused = read_pictures(pictures_at, own, most, middle=config.seen)
     for what in refused:
         say(f"left out: {what}")
     say(f"{counted(len(pictures), 'picture')} at {config.height}x{config.width}")

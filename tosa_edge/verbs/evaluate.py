@@ -30,7 +30,7 @@ def evaluate_model(
         model: a bundled name, a model folder, an `.onnx` file or an engine.
         data: pictures with depth: NAME.jpg with NAME.png (16-bit, millimetres), or `rgb/` and `depth/`. With
             classes: CLASS/NAME.jpg, or ImageNet's validation archive with its devkit.
-        limit: only the first frames.
+        limit: only the first frames; of classes so many pictures, evenly spread.
         prefix: only frames whose name begins with this.
         fit: how pictures fit a depth model: letterbox, stretch or crop.
         task: depth or classification: what the model has to be for. None given: whatever it is for.

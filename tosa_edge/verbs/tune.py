@@ -77,7 +77,7 @@ def tune_model(
         )
     net = load_net(path)
     size = net.config.height, net.config.width
-    pictures, refused = read_pictures(pictures_at, size, most, zoom=net.config.crop)
+    pictures, refused = read_pictures(pictures_at, size, most, middle=net.config.seen)
     for what in refused:
         say(f"left out: {what}")
     place.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ import numpy as np
 
 from tosa_edge.atomic_files import write_bytes
 from tosa_edge.console import say
-from tosa_edge.errors import exit_code_of
+from tosa_edge.errors import TosaEdgeError, exit_code_of
 from tosa_edge.progress import progress
 
 from . import camera as cameras
@@ -188,12 +188,25 @@ def render_set(out: Path, views: list[View], size: int, folder: Path | None, wor
             yield len(views) - len(left) + done
 
 
+def _claim(path: Path, about: dict[str, int]) -> None:
+    """Of another seed other models are held out: the pictures of both in one folder would be no set."""
+    if path.is_file():
+        former = json.loads(path.read_text())
+        if {key: former.get(key) for key in about} != about:
+            raise TosaEdgeError(
+                f"{path.parent} holds another set: {former}"[:200], "Give another --out, or remove it."
+            )
+    write_bytes(path, json.dumps(about).encode())
+
+
 def render_all(args: argparse.Namespace) -> None:
     models = load_assets(args.assets).stock.furniture.models
     views = views_of(models, args.views, args.seed)
     if args.attribution:
         print("\n".join(attribution([models[number] for number in sorted({v.model for v in views})])))
         return
+    about = {"seed": args.seed, "views": args.views, "size": args.size}
+    _claim(args.out / "set.json", about)
     with progress("rendering", len(views)) as advance:
         for done in render_set(args.out, views, args.size, args.assets, args.workers):
             advance(done - 1)
@@ -202,8 +215,7 @@ def render_all(args: argparse.Namespace) -> None:
     for view in there:
         folder = str(Path(view.path).parent)
         counts[folder] = counts.get(folder, 0) + 1
-    about = {"seed": args.seed, "views": args.views, "size": args.size, "pictures": counts}
-    write_bytes(args.out / "set.json", (json.dumps(about, indent=2) + "\n").encode())
+    write_bytes(args.out / "set.json", (json.dumps({**about, "pictures": counts}, indent=2) + "\n").encode())
     say(f"wrote {args.out}: {len(there)} pictures of {len(by_class(models))} classes")
 
 
