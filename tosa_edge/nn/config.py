@@ -126,9 +126,9 @@ class ModelConfig:
         if self.dim * self.mlp_ratio < 1:
             raise ValueError(f"mlp_ratio {self.mlp_ratio} leaves nothing of dim {self.dim}")
         layers, linear = self.head_layers, self.head == "linear"
-        many = 1 if linear else 4
+        many, word = (1, "one") if linear else (4, "four")
         if len(layers) != many or list(layers) != sorted(layers) or layers[-1] >= self.layers:
-            raise ValueError(f"head_layers {list(layers)} are not {many} of {self.layers} layers, in order")
+            raise ValueError(f"head_layers {list(layers)} are not {word} of {self.layers} layers, in order")
         if {linear} != {self.output == LOGITS, bool(self.classes), bool(self.head_reads)}:
             raise ValueError(
                 f"a {self.head} head that gives {self.output} of {self.classes} classes from "
