@@ -38,7 +38,7 @@ def labelled(folder: Path, classes=TINY_CLASSES.labels, each: int = 2) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("classes")
-    told("export", str(tiny_checkpoint(folder, TINY_CLASSES)), "-o", str(folder / "m"))
+    told("export", str(tiny_checkpoint(folder, TINY_CLASSES)), "-o", str(folder / "m"), "--dense")
     return folder / "m"
 
 
@@ -144,7 +144,9 @@ def test_options_of_another_measurement_are_refused(model, data):
 @pytest.mark.slow
 def test_engines_are_validated_by_what_they_answer(model, data, tmp_path):
     engines = tmp_path / "engines"
-    told("build", f"{model}:g1", "--precision", "fp32", "-o", str(engines))
+    graph = str(tmp_path / "g1.onnx")
+    told("export", str(model), "-o", graph, "--group", "1")
+    told("build", graph, "--precision", "fp32", "-o", str(engines))
     (engine,) = engines.glob("*.onnx")
     found = told("validate", str(engine), "--data", str(data))
     names = {check["name"] for check in found["checks"]}
@@ -158,8 +160,8 @@ def test_taught_without_labels_and_tuned(model, data, tmp_path):
         *("distill", str(model), "--images", str(data), "-o", str(tmp_path / "taught"), "--steps", "2"),
         *("--selector-steps", "1", "--batch", "2"),
     )
-    told("export", taught["weights"], "-o", str(tmp_path / "again"))
-    assert told("evaluate", f"{tmp_path / 'again'}:g1", "--data", str(data))["n"] == 14
+    told("export", taught["weights"], "-o", str(tmp_path / "again.onnx"), "--group", "1")
+    assert told("evaluate", str(tmp_path / "again.onnx"), "--data", str(data))["n"] == 14
     tuned = told(
         *("tune", str(model), "--images", str(data), "-o", str(tmp_path / "tuned"), "--budget", "50%"),
         *("--rounds", "1", "--most", "4"),
