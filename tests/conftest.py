@@ -36,6 +36,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def same_number_of_threads():
+    """Whatever trains here says how many threads PyTorch has; the next test is not to sum up otherwise."""
+    usual = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "set_num_threads"):
+        torch.set_num_threads(usual)
+
+
 def pytest_configure(config):
     if EXPORTED not in os.environ:
         os.environ[EXPORTED] = tempfile.mkdtemp(prefix="tosa-edge-exported-")

@@ -75,6 +75,8 @@ def test_every_command_does_what_it_says(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     for package in ("pyarrow", "onnxscript"):
         pytest.importorskip(package)
+    from safetensors.torch import save_file
+
     from tests.nn import official
     from tosa_edge.tuning.candidates import candidates
 
@@ -83,6 +85,7 @@ def test_every_command_does_what_it_says(tmp_path, monkeypatch):
     # Each that is tried is traced, of which one takes many seconds: the smallest pictures reach the target.
     monkeypatch.setattr("tosa_edge.tuning.tune.candidates", lambda config: smallest(candidates(config)))
     torch.save(official.depth_anything(layers=12, side=37), "depth_anything_v2_vits.pth")
+    save_file(official.deit(), "deit_small.safetensors")
     (tmp_path / "photos").mkdir()
     media.write_picture(tmp_path / "photos/one.jpg")
     for name in ("video.mp4", "drive.mp4"):

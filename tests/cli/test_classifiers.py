@@ -166,7 +166,7 @@ def test_taught_without_labels_and_tuned(model, data, tmp_path):
         *("tune", str(model), "--images", str(data), "-o", str(tmp_path / "tuned"), "--budget", "50%"),
         *("--rounds", "1", "--most", "4"),
     )
-    assert tuned["model"]
+    assert tuned["chosen"]  # dense, where so small a model gains nothing
     assert all(0 <= point["loss"] <= 1 for point in tuned["front"])
 
 

@@ -176,3 +176,25 @@ def depth(
     x = larger(conv(x, "scratch.output_conv1", padding=1), (14 * rows, 14 * columns))
     x = conv(conv(x, "scratch.output_conv2.0", padding=1).relu(), "scratch.output_conv2.2")
     return (x.sigmoid() * max_depth if max_depth else x.relu().relu())[:, 0]
+
+
+def deit(dim: int = 64, layers: int = 12, classes: int = 3) -> dict[str, torch.Tensor]:
+    """A DeiT of timm's, of random numbers, for pictures of 64x64."""
+    names = {
+        "cls_token": (1, 1, dim),
+        "pos_embed": (1, 17, dim),
+        "patch_embed.proj.weight": (dim, 3, 16, 16),
+        "patch_embed.proj.bias": (dim,),
+        "norm.weight": (dim,),
+        "norm.bias": (dim,),
+        "head.weight": (classes, dim),
+        "head.bias": (classes,),
+    }
+    shapes = {"norm1": (dim,), "norm2": (dim,), "attn.qkv": (3 * dim, dim), "attn.proj": (dim, dim)}
+    shapes |= {"mlp.fc1": (4 * dim, dim), "mlp.fc2": (dim, 4 * dim)}
+    for layer in range(layers):
+        for name, shape in shapes.items():
+            names[f"blocks.{layer}.{name}.weight"] = shape
+            names[f"blocks.{layer}.{name}.bias"] = shape[:1]
+    generator = torch.Generator().manual_seed(0)
+    return {name: 0.1 * torch.randn(shape, generator=generator) for name, shape in names.items()}
