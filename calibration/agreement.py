@@ -15,9 +15,10 @@ import numpy as np
 
 from tosa_edge.backends.onnxruntime import OnnxRuntimeBackend
 from tosa_edge.calibration.ranges import feeds_of
+from tosa_edge.class_model import probabilities
 from tosa_edge.evaluation import metrics
 from tosa_edge.graph import LoadedGraph
-from tosa_edge.graph_info import LOGITS
+from tosa_edge.graph_info import LOGITS, answer_of
 
 # A relative model states no metres, and a ratio needs them: its float32 depth is laid out as a room's.
 NEAR, FAR = 1.0, 5.0
@@ -61,7 +62,7 @@ def outputs_of(
 
 def compare(some: OutputList, exact: OutputList, kind: str) -> Agreement:
     """`kind` is what the graph gives, as its description has it."""
-    answer = "logits" if kind == LOGITS else "depth"
+    answer = answer_of(kind)
     pairs = [
         pair
         for one, other in zip(some, exact, strict=True)
@@ -86,12 +87,6 @@ def shared_probability(logits: np.ndarray, exact: np.ndarray) -> tuple[float, fl
     spread = float(np.abs(exact - exact.mean()).mean()) or 1.0
     off = (logits - logits.mean()) - (exact - exact.mean())
     return float(np.minimum(ours, theirs).sum()), float(np.abs(off).mean()) / spread
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Of logits [..., C]."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
 
 
 def as_room(relative: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:

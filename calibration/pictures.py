@@ -15,6 +15,7 @@ from tosa_edge.errors import TosaEdgeError
 from tosa_edge.evaluation.held_out import refuse_held_out
 from tosa_edge.pictures.fit import fit_for, middle_fit
 from tosa_edge.pictures.reading import SUFFIXES
+from tosa_edge.pictures.spacing import evenly_spaced
 from tosa_edge.runtime.sources import Source, open_source
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"})
@@ -57,12 +58,6 @@ def read_pictures(
     if not pictures:
         raise TosaEdgeError(refused[0] if refused else f"{path} holds no pictures", remedy)
     return np.stack([pictures[i] for i in evenly_spaced(len(pictures), most)]), refused
-
-
-def evenly_spaced(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly."""
-    chosen = min(count, most)
-    return [i * count // chosen for i in range(chosen)]
 
 
 def _files(path: Path, most: int) -> list[Path]:

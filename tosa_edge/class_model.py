@@ -52,9 +52,7 @@ class ClassModel:
 
     def top(self, frame: Any, most: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes and their probabilities; by number where the model knows no names."""
-        logits = self(frame).astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
+        shares = probabilities(self(frame))
         names = self.info.labels or tuple(map(str, range(self.info.classes)))
         return [(names[i], float(shares[i])) for i in np.argsort(-shares)[:most]]
 
@@ -85,3 +83,9 @@ class ClassModel:
             check_answer(outputs, self.info, self.label)
             found.append(outputs["logits"][: len(seen)].astype(np.float32))
         return np.concatenate(found)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of logits [..., C]."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)

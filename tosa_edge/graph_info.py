@@ -44,6 +44,11 @@ _CHECKS: dict[str, Check] = {
 }
 
 
+def answer_of(output: str) -> str:
+    """The name of what a graph of this kind is for."""
+    return "logits" if output == LOGITS else "depth"
+
+
 def known_keys(cls: type, raw: dict[str, Any]) -> dict[str, Any]:
     """The entries of a JSON object that a dataclass has, lists as tuples; newer versions may write more."""
     known = {f.name for f in fields(cls)}
@@ -97,7 +102,7 @@ class GraphInfo:
     @property
     def answer(self) -> str:
         """The name of the output that the model is for; the others say how tokens were treated."""
-        return "logits" if self.classifies else "depth"
+        return answer_of(self.output)
 
     @property
     def tokens(self) -> int:

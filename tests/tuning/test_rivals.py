@@ -7,7 +7,7 @@ import torch
 from tests.nets import TINY, TINY_CLASSES, random_image, tiny_net
 from tosa_edge.nn.arithmetic import rows_by_layer
 from tosa_edge.nn.config import ModelConfig
-from tosa_edge.tuning.rivals import against_labels, first_classes, rivals
+from tosa_edge.tuning.rivals import DenseClasses, first_classes, rivals
 
 DEIT = ModelConfig(
     height=224,
@@ -52,7 +52,7 @@ def test_what_is_lost_is_a_share_of_what_dense_gets_right():
         assert np.array_equal(dense, net(torch.from_numpy(pictures)).argmax(1).numpy())
     labels = dense.copy()
     labels[0] = (labels[0] + 1) % 7  # dense is wrong of one
-    judge = against_labels(net, pictures, labels)
+    judge = DenseClasses(net, pictures, labels).distance
     same = judge(every[0])
     assert (same.loss, same.within, same.edges) == (0, 0, None)
     other = next(c for c in every if c.name.startswith("lot"))

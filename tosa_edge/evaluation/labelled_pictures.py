@@ -17,6 +17,7 @@ from tosa_edge.evaluation.imagenet import ARCHIVE, is_imagenet, validation_label
 from tosa_edge.evaluation.tar_members import index_of
 from tosa_edge.limits import BYTES
 from tosa_edge.pictures.reading import SUFFIXES, decode_picture, read_picture
+from tosa_edge.pictures.spacing import evenly_spaced
 
 LAYOUTS = "Put pictures in a folder for each class (CLASS/NAME.jpg), or give ImageNet's validation archive."
 Read = Callable[[], np.ndarray]
@@ -56,7 +57,7 @@ class LabelledPictures:
             raise TosaEdgeError(
                 f"no picture of {self.path} begins with {prefix!r}", "Leave --prefix out to take all of them."
             )
-        for place in _evenly(len(chosen), most):
+        for place in evenly_spaced(len(chosen), len(chosen) if most is None else most):
             name, label, read = chosen[place]
             try:
                 picture = read()
@@ -161,8 +162,3 @@ def _label(name: str, labels: Sequence[int], where: Path) -> int:
             "Download it again: it has other files in it.",
         )
     return labels[number - 1]
-
-
-def _evenly(count: int, most: int | None) -> list[int]:
-    chosen = count if most is None else min(count, most)
-    return [place * count // chosen for place in range(chosen)]

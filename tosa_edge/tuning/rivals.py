@@ -16,7 +16,7 @@ from tosa_edge.row_sharing import parse_ways
 from tosa_edge.tuning.candidates import DENSE, Candidate, sizes
 from tosa_edge.tuning.distance import AT_ONCE, DenseAnswers, Distance
 from tosa_edge.tuning.front import Point
-from tosa_edge.tuning.timing import timed
+from tosa_edge.tuning.timing import point_of, timed
 
 _KEEPS = (0.7, 0.5)  # of the paper, and of EViT
 _MERGED = (0.04, 0.066, 0.082)  # ToMe's r = 8, 13 and 16 of 196 patches, in every layer
@@ -65,10 +65,10 @@ def side_by_side(
     """On pictures uint8 [n, H, W, 3]: against their labels [n] where there are any, and dense's top-1; else
     against what dense says."""
     every = rivals(net.config)
-    judge = DenseAnswers(net, pictures).distance if labels is None else against_labels(net, pictures, labels)
+    judge = DenseAnswers(net, pictures) if labels is None else DenseClasses(net, pictures, labels)
     judged = []
     for number, candidate in enumerate(every, 1):
-        judged.append(judge(candidate))
+        judged.append(judge.distance(candidate))
         on_step("comparing with dense", number, len(every))
     rows = timed(
         checkpoint,
@@ -78,33 +78,28 @@ def side_by_side(
         lambda index: on_step("tracing", index + 1, len(every)),
         lambda index: on_step("timing", index + 1, rounds),
     )
-    top1 = None
-    if labels is not None:
-        top1 = float((first_classes(net, every[0], pictures) == labels).mean())
-    points = [
-        Point(c.name, one.loss, one.edges, float(str(row["ratio"])), float(str(row["p50_ms"])), one.within)
-        for c, row, one in zip(every, rows, judged, strict=True)
-    ]
-    return points, top1
+    points = [point_of(c.name, one, row) for c, row, one in zip(every, rows, judged, strict=True)]
+    return points, judge.top1 if isinstance(judge, DenseClasses) else None
 
 
-Judge = Callable[[Candidate], Distance]
+class DenseClasses:
+    """Of which pictures the dense model is right, uint8 [n, H, W, 3] at its own size with labels [n]."""
 
+    def __init__(self, net: VisionNet, pictures: np.ndarray, labels: np.ndarray) -> None:
+        self.net, self.pictures, self.labels = net, pictures, labels
+        self.dense = Candidate(DENSE, (net.config.height, net.config.width), Pattern())
+        self.right = first_classes(net, self.dense, pictures) == labels
+        self.top1 = float(self.right.mean())
 
-def against_labels(net: VisionNet, pictures: np.ndarray, labels: np.ndarray) -> Judge:
-    """What is lost of dense's top-1, as a share of it; the interval is of the paired difference."""
-    dense: list[np.ndarray] = []
-
-    def judge(candidate: Candidate) -> Distance:
-        right = first_classes(net, candidate, pictures) == labels
-        if not dense:
-            dense.append(right)
-        lost = dense[0].astype(np.float64) - right
-        best = max(float(dense[0].mean()), 1 / len(labels))
+    def distance(self, candidate: Candidate) -> Distance:
+        """What is lost of dense's top-1, as a share of it; the interval is of the paired difference."""
+        right = self.right
+        if candidate != self.dense:
+            right = first_classes(self.net, candidate, self.pictures) == self.labels
+        lost = self.right.astype(np.float64) - right
+        best = max(self.top1, 1 / len(lost))
         within = 1.96 * float(lost.std(ddof=1)) / len(lost) ** 0.5 / best if len(lost) > 1 else None
         return Distance(float(lost.mean()) / best, None, float((lost != 0).mean()), within)
-
-    return judge
 
 
 def first_classes(net: VisionNet, candidate: Candidate, pictures: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tosa_edge.backends.opening import open_onnxruntime
 from tosa_edge.bench.interleave import Variant, interleave, rows
@@ -14,6 +15,8 @@ from tosa_edge.export.folder import export_graph
 from tosa_edge.export.metadata import info_of
 from tosa_edge.graph import LoadedGraph
 from tosa_edge.tuning.candidates import Candidate
+from tosa_edge.tuning.distance import Distance
+from tosa_edge.tuning.front import Point
 
 
 def timed(
@@ -23,7 +26,7 @@ def timed(
     threads: int = 0,
     on_traced: Callable[[int], None] = lambda index: None,
     on_round: Callable[[int], None] = lambda index: None,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """A row for each, with its ratio to the first; in ONNX Runtime on the CPU."""
     with ExitStack() as stack:
         variants = []
@@ -37,3 +40,9 @@ def timed(
             variants.append(Variant(candidate.name, partial(backend.infer, feeds)))
             on_traced(index)
         return rows([c.name for c in candidates], interleave(variants, rounds, on_round=on_round))
+
+
+def point_of(name: str, distance: Distance, row: dict[str, Any]) -> Point:
+    """What a candidate loses, and what `timed` says of it."""
+    ratio, p50 = float(row["ratio"]), float(row["p50_ms"])
+    return Point(name, distance.loss, distance.edges, ratio, p50, distance.within)

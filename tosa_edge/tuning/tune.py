@@ -19,7 +19,7 @@ from tosa_edge.nn.net import VisionNet
 from tosa_edge.tuning.candidates import Candidate, candidates
 from tosa_edge.tuning.distance import DenseAnswers, Distance
 from tosa_edge.tuning.front import Point, front
-from tosa_edge.tuning.timing import timed
+from tosa_edge.tuning.timing import point_of, timed
 
 TRIED = "tried.json"  # distances so far, for going on after a kill
 _CLOSE = 1.15  # so much more loss than the best at its arithmetic, and a candidate is not timed
@@ -69,7 +69,7 @@ def tune(
         lambda index: on_step("timing", index + 1, rounds),
     )
     nothing = Distance(0.0, 0.0, 0.0, None)
-    points = [_point(c.name, tried.get(c.name, nothing), row) for c, row in zip(worth, rows, strict=True)]
+    points = [point_of(c.name, tried.get(c.name, nothing), row) for c, row in zip(worth, rows, strict=True)]
     return Tuned(points, front(points), tried, machine.facts(), {c.name: c for c in every})
 
 
@@ -83,11 +83,6 @@ def worth_timing(
         if tried[candidate.name].loss <= _CLOSE * min(cheaper, default=float("inf")):
             worth.append(candidate)
     return worth
-
-
-def _point(name: str, distance: Distance, row: dict[str, Any]) -> Point:
-    ratio, p50 = float(row["ratio"]), float(row["p50_ms"])
-    return Point(name, distance.loss, distance.edges, ratio, p50, distance.within)
 
 
 class _Tried:
